@@ -1,0 +1,66 @@
+#include "persistentkv/core/step.hpp"
+
+#include "checks.hpp"
+
+namespace pkv {
+
+namespace {
+
+/// Length of a row before it is clamped at 0, with the overflow of hostile int64 values caught.
+std::int64_t checked_length(const LengthsView& lengths, std::int64_t row) {
+  std::int64_t tokens = lengths.values.at(lengths.cumulative ? row + 1 : row);
+  bool overflow = false;
+  if (lengths.cumulative) overflow = __builtin_sub_overflow(tokens, lengths.values.at(row), &tokens);
+  overflow = overflow || __builtin_add_overflow(tokens, lengths.delta, &tokens);
+  if (overflow || tokens > kMaxRowTokens) {
+    throw InvalidArgument(fmt::format("lengths[{}] is {}, must be at most {} tokens", row,
+                                      overflow ? std::string("beyond 2^63") : fmt::to_string(tokens), kMaxRowTokens));
+  }
+  return tokens > 0 ? tokens : 0;
+}
+
+void check_row(const Step& step, std::int64_t row) {
+  const std::int64_t tokens = checked_length(step.lengths, row);
+  if (step.table.entries.space != MemorySpace::kHost || step.table.row_offsets.space != MemorySpace::kHost ||
+      step.table.row_ids.space != MemorySpace::kHost)
+    return;
+  const std::int64_t pages = (tokens + step.page_size - 1) / step.page_size;
+  const std::int64_t capacity = step.table.capacity_pages(row);
+  if (pages > capacity) {
+    throw InvalidArgument(fmt::format("lengths[{}] is {} tokens, must be at most {}: the table holds {} pages of {}",
+                                      row, tokens, capacity * step.page_size, capacity, step.page_size));
+  }
+  const std::int64_t base = step.table.base(row);
+  for (std::int64_t j = 0; j < pages; ++j) {
+    const std::int64_t page = step.table.page(base, j);
+    if (page < 0 || page >= step.num_pages) {
+      throw InvalidArgument(fmt::format("page_table row {}, page {}: page id is {}, must be in [0, {})", row, j, page,
+                                        step.num_pages));
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t Step::useful_kv_bytes() const noexcept {
+  std::int64_t tokens = 0;
+  for (std::int64_t row = 0; row < batch; ++row) tokens += lengths.at(row);
+  return tokens * shape.num_kv_heads * shape.head_dim * 2 * size_bytes(dtype);
+}
+
+void Step::validate() const {
+  shape.validate();
+  detail::require_in_range("page_size", page_size, 1, 1 << 20);
+  detail::require_in_range("num_pages", num_pages, 0, std::int64_t{1} << 40);
+  detail::require_in_range("batch", batch, 0, kMaxBatch);
+  if (batch == 0) return;
+  detail::require_not_null("lengths", lengths.values.data);
+  const std::int64_t needed = batch + (lengths.cumulative ? 1 : 0);
+  if (lengths.values.size < needed)
+    throw InvalidArgument(fmt::format("lengths has {} entries, must have {}", lengths.values.size, needed));
+  table.validate(batch);
+  if (lengths.values.space != MemorySpace::kHost) return;
+  for (std::int64_t row = 0; row < batch; ++row) check_row(*this, row);
+}
+
+}  // namespace pkv
