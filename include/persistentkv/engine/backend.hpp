@@ -1,0 +1,89 @@
+#pragma once
+
+/// What every backend offers: prepare a step once, run it for each layer.
+
+#include "persistentkv/core/layer.hpp"
+#include "persistentkv/core/step.hpp"
+#include "persistentkv/plan/schedule.hpp"
+#include "persistentkv/plan/work_plan.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pkv {
+
+/// A CUDA stream as the driver's opaque pointer (CUstream). Backends without streams ignore it and block.
+using StreamHandle = void*;
+
+/// What a backend can do, told before anything runs.
+struct Capabilities {
+  std::vector<Schedule> schedules;
+  std::vector<DType> dtypes;
+  std::vector<int> head_dims;         ///< empty: any multiple of head_dim_multiple up to max_head_dim
+  int head_dim_multiple = 1;
+  int max_head_dim = 0;
+  int max_group_size = 0;             ///< 0: any
+  int min_page_size = 1;
+  bool any_plan = false;              ///< prepare(step, plan) accepts any valid plan
+  bool device_lengths = false;        ///< lengths and page table may be device-resident
+
+  /// Empty if the shape and dtype can be served, else the reason, naming value and bound.
+  [[nodiscard]] std::string why_not(const AttentionShape& shape, DType dtype, int page_size) const;
+};
+
+/// What a run really did: counted by those who did it, not copied from the plan.
+struct ExecutedCounters {
+  std::int64_t launches = 0;
+  std::int64_t merge_launches = 0;
+  std::int64_t decode_ctas = 0;
+  std::int64_t segments = 0;
+  std::int64_t partials = 0;     ///< (row, split, query head) states written
+  std::int64_t merge_bytes = 0;  ///< of these states, written once
+  std::int64_t kv_tokens = 0;    ///< tokens attended, summed over rows and KV heads
+};
+
+/// A step that a backend is ready to run, once or for every layer.
+class PreparedStep {
+ public:
+  virtual ~PreparedStep() = default;
+  PreparedStep(const PreparedStep&) = delete;
+  PreparedStep& operator=(const PreparedStep&) = delete;
+
+  /// One layer's attention. Never allocates. Throws InvalidArgument where `layer` contradicts the step, before
+  /// anything is written. One thread at a time for one PreparedStep.
+  virtual void run(const Layer& layer, StreamHandle stream = nullptr) = 0;
+
+  /// Of the last run; zeros before the first. Backends that cannot count return the plan's.
+  [[nodiscard]] virtual ExecutedCounters executed() const = 0;
+
+ protected:
+  PreparedStep() = default;
+};
+
+/// Arrays that a Step points to (lengths, page table) must outlive what was prepared from it.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  [[nodiscard]] virtual const Capabilities& capabilities() const noexcept = 0;
+
+  /// Validates the step, plans it and makes it ready. Throws InvalidArgument or Unsupported.
+  /// Where options.num_workers is 0, the backend puts its own number.
+  [[nodiscard]] virtual std::unique_ptr<PreparedStep> prepare(const Step& step, Schedule schedule,
+                                                              const PlanOptions& options) = 0;
+
+  /// The same for a plan made elsewhere. Throws InvalidArgument where the plan is not this step's; Unsupported where
+  /// capabilities().any_plan is false.
+  [[nodiscard]] virtual std::unique_ptr<PreparedStep> prepare(const Step& step, WorkPlan plan) = 0;
+
+ protected:
+  Backend() = default;
+};
+
+}  // namespace pkv

@@ -1,0 +1,43 @@
+#pragma once
+
+/// The ways in which this engine cuts a decode step into work.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace pkv {
+
+enum class Schedule : std::uint8_t {
+  kExactBuckets,    ///< rows of equal length together: a decode and a merge launch for each distinct length
+  kCoarseBuckets,   ///< lengths rounded up to bucket_tokens: a rectangular grid for each distinct bucket
+  kPaddedBucket,    ///< the limit of it: every row in one grid as wide as the longest
+  kSequenceSplit,   ///< one grid, cut as if each row were alone: for one row, or very few
+  kWorkqueue,       ///< a task for each non-empty (row, split, KV head), and a second launch that merges
+  kWorkqueueFused,  ///< the same tasks; the last one of a row and head merges
+  kStream,          ///< contiguous runs of equal cost, one a worker, merged in the same launch
+};
+
+inline constexpr std::array kAllSchedules = {
+    Schedule::kExactBuckets, Schedule::kCoarseBuckets,  Schedule::kPaddedBucket, Schedule::kSequenceSplit,
+    Schedule::kWorkqueue,    Schedule::kWorkqueueFused, Schedule::kStream,
+};
+
+/// "exact-buckets", "coarse-buckets", ...: the names of the CLI, of JSON and of the documents.
+[[nodiscard]] std::string_view to_string(Schedule schedule) noexcept;
+
+/// The inverse of to_string. Throws InvalidArgument, naming the schedules there are.
+[[nodiscard]] Schedule parse_schedule(std::string_view text);
+
+/// What a caller may decide of a cut. Every default is the paper's, but for `stream`, which the paper has not.
+struct PlanOptions {
+  int tile_tokens = 32;  ///< tokens of the smallest piece of a row; a page may hold many tiles, or a tile span pages
+  int splits = 0;        ///< splits of a row; 0: the schedule's own rule. Rows with fewer tiles get one a tile
+  int bucket_tokens = 4096;  ///< kCoarseBuckets: lengths round up to a multiple of it, not past a row's pages
+
+  // kStream
+  int num_workers = 0;           ///< CTAs or threads that share the step; required, >= 1
+  int segment_cost_tokens = 32;  ///< what beginning a segment costs, in tokens of reading; >= 0
+};
+
+}  // namespace pkv
