@@ -23,8 +23,8 @@ void AttentionShape::validate() const {
         fmt::format("num_q_heads is {}, must be a multiple of num_kv_heads, which is {}", num_q_heads, num_kv_heads));
   }
   if (!std::isfinite(softmax_scale) || softmax_scale < 0.0) {
-    throw InvalidArgument(fmt::format(
-        "softmax_scale is {}, must be finite and > 0, or 0 for 1 / sqrt(head_dim)", softmax_scale));
+    throw InvalidArgument(
+        fmt::format("softmax_scale is {}, must be finite and > 0, or 0 for 1 / sqrt(head_dim)", softmax_scale));
   }
 }
 

@@ -12,9 +12,12 @@ int size_bytes(DType dtype) noexcept { return dtype == DType::kF32 ? 4 : 2; }
 
 std::string_view to_string(DType dtype) noexcept {
   switch (dtype) {
-    case DType::kF16: return "fp16";
-    case DType::kBF16: return "bf16";
-    case DType::kF32: return "fp32";
+    case DType::kF16:
+      return "fp16";
+    case DType::kBF16:
+      return "bf16";
+    case DType::kF32:
+      return "fp32";
   }
   return "?";
 }
@@ -59,18 +62,27 @@ std::uint16_t f32_to_bf16(float value) noexcept {
 
 float load_element(const void* data, DType dtype, std::int64_t index) noexcept {
   switch (dtype) {
-    case DType::kF16: return f16_to_f32(static_cast<const std::uint16_t*>(data)[index]);
-    case DType::kBF16: return bf16_to_f32(static_cast<const std::uint16_t*>(data)[index]);
-    case DType::kF32: break;
+    case DType::kF16:
+      return f16_to_f32(static_cast<const std::uint16_t*>(data)[index]);
+    case DType::kBF16:
+      return bf16_to_f32(static_cast<const std::uint16_t*>(data)[index]);
+    case DType::kF32:
+      break;
   }
   return static_cast<const float*>(data)[index];
 }
 
 void store_element(void* data, DType dtype, std::int64_t index, float value) noexcept {
   switch (dtype) {
-    case DType::kF16: static_cast<std::uint16_t*>(data)[index] = f32_to_f16(value); return;
-    case DType::kBF16: static_cast<std::uint16_t*>(data)[index] = f32_to_bf16(value); return;
-    case DType::kF32: static_cast<float*>(data)[index] = value; return;
+    case DType::kF16:
+      static_cast<std::uint16_t*>(data)[index] = f32_to_f16(value);
+      return;
+    case DType::kBF16:
+      static_cast<std::uint16_t*>(data)[index] = f32_to_bf16(value);
+      return;
+    case DType::kF32:
+      static_cast<float*>(data)[index] = value;
+      return;
   }
 }
 

@@ -12,8 +12,7 @@ namespace {
 template <class View>
 void validate_rows(std::string_view name, const View& view, const Step& step) {
   detail::require_data({name, "data"}, view.data, view.dtype);
-  detail::require_in_range({name, "num_rows"}, view.num_rows, view.row_ids ? 1 : step.batch,
-                           std::int64_t{1} << 40);
+  detail::require_in_range({name, "num_rows"}, view.num_rows, view.row_ids ? 1 : step.batch, std::int64_t{1} << 40);
   std::array dims{detail::Dim{"row_stride", view.num_rows, view.row_stride},
                   detail::Dim{"head_stride", step.shape.num_q_heads, view.head_stride}};
   detail::require_distinct_elements(name, dims, step.shape.head_dim);
@@ -27,8 +26,7 @@ void validate_rows(std::string_view name, const View& view, const Step& step) {
   for (std::int64_t row = 0; row < step.batch; ++row) {
     const std::int64_t id = view.row_ids.at(row);
     if (id < 0 || id >= view.num_rows) {
-      throw InvalidArgument(
-          fmt::format("{}.row_ids[{}] is {}, must be in [0, {})", name, row, id, view.num_rows));
+      throw InvalidArgument(fmt::format("{}.row_ids[{}] is {}, must be in [0, {})", name, row, id, view.num_rows));
     }
   }
 }
@@ -52,8 +50,8 @@ void Layer::validate(const Step& step) const {
                                       to_string(kv.dtype), to_string(q.dtype), to_string(step.dtype)));
   }
   if (out.dtype != step.dtype && out.dtype != DType::kF32) {
-    throw InvalidArgument(fmt::format("out.dtype is {}, must be the step's, {}, or fp32", to_string(out.dtype),
-                                      to_string(step.dtype)));
+    throw InvalidArgument(
+        fmt::format("out.dtype is {}, must be the step's, {}, or fp32", to_string(out.dtype), to_string(step.dtype)));
   }
   if (kv.page_size != step.page_size)
     throw InvalidArgument(fmt::format("kv.page_size is {}, must be the step's, {}", kv.page_size, step.page_size));

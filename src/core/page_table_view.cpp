@@ -28,8 +28,8 @@ void validate_rectangular(const PageTableView& table, std::int64_t batch) {
   detail::require_in_range("page_table.row_stride", table.row_stride, 0, INT64_MAX);
   detail::require_in_range("page_table.entries_per_row", table.entries_per_row, 0, table.entries.size);
   // The last table row whose entries all lie inside.
-  const std::int64_t last = table.row_stride == 0 ? INT64_MAX
-                                                  : (table.entries.size - table.entries_per_row) / table.row_stride;
+  const std::int64_t last =
+      table.row_stride == 0 ? INT64_MAX : (table.entries.size - table.entries_per_row) / table.row_stride;
   if (!table.row_ids) {
     if (batch - 1 > last) {
       throw InvalidArgument(fmt::format("page_table.entries has {} entries, too few for batch {} with row_stride {}",
@@ -56,8 +56,10 @@ void PageTableView::validate(std::int64_t batch) const {
   detail::require_in_range("page_table.entry_divisor", entry_divisor, 1, INT32_MAX);
   detail::require_in_range("page_table.entries.size", entries.size, 0, INT64_MAX / 8);
   if (entries.size > 0) detail::require_not_null("page_table.entries", entries.data);
-  if (row_offsets) validate_csr(*this, batch);
-  else validate_rectangular(*this, batch);
+  if (row_offsets)
+    validate_csr(*this, batch);
+  else
+    validate_rectangular(*this, batch);
 }
 
 }  // namespace pkv

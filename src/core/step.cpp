@@ -34,8 +34,8 @@ void check_row(const Step& step, std::int64_t row) {
   for (std::int64_t j = 0; j < pages; ++j) {
     const std::int64_t page = step.table.page(base, j);
     if (page < 0 || page >= step.num_pages) {
-      throw InvalidArgument(fmt::format("page_table row {}, page {}: page id is {}, must be in [0, {})", row, j, page,
-                                        step.num_pages));
+      throw InvalidArgument(
+          fmt::format("page_table row {}, page {}: page id is {}, must be in [0, {})", row, j, page, step.num_pages));
     }
   }
 }

@@ -22,7 +22,8 @@ void require_data(const Name& name, const void* data, DType dtype) {
   const auto address = reinterpret_cast<std::uintptr_t>(data);
   const auto size = static_cast<std::uintptr_t>(size_bytes(dtype));
   if (address % size != 0)
-    throw InvalidArgument(fmt::format("{} is {:#x}, must be a multiple of the element size, {}", name.text(), address, size));
+    throw InvalidArgument(
+        fmt::format("{} is {:#x}, must be a multiple of the element size, {}", name.text(), address, size));
 }
 
 }  // namespace pkv::detail

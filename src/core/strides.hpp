@@ -18,8 +18,9 @@ struct Dim {
   std::int64_t stride = 0;  // elements
 };
 
-/// Throws InvalidArgument unless the tensor `name`, made of `dims` around contiguous vectors of `inner` elements, has no
-/// two elements in one place and spans fewer than 2^62 elements. Reorders `dims`. Dimensions of extent 1 never matter.
+/// Throws InvalidArgument unless the tensor `name`, made of `dims` around contiguous vectors of `inner` elements, has
+/// no two elements in one place and spans fewer than 2^62 elements. Reorders `dims`. Dimensions of extent 1 never
+/// matter.
 void require_distinct_elements(std::string_view name, std::span<Dim> dims, std::int64_t inner);
 
 /// Throws InvalidArgument unless data is non-null and a multiple of the element's size.

@@ -25,8 +25,10 @@ TEST(DType, F16WidensEveryValueExactly) {
   for (std::uint32_t bits = 0; bits < 65536; ++bits) {
     const double expected = f16_by_definition(static_cast<std::uint16_t>(bits));
     const float actual = f16_to_f32(static_cast<std::uint16_t>(bits));
-    if (std::isnan(expected)) EXPECT_TRUE(std::isnan(actual)) << bits;
-    else EXPECT_EQ(std::bit_cast<std::uint64_t>(static_cast<double>(actual)), std::bit_cast<std::uint64_t>(expected));
+    if (std::isnan(expected))
+      EXPECT_TRUE(std::isnan(actual)) << bits;
+    else
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(static_cast<double>(actual)), std::bit_cast<std::uint64_t>(expected));
   }
 }
 

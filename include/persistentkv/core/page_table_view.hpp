@@ -49,8 +49,7 @@ struct PageTableView {
   }
   /// Pages that row r's entries can name.
   [[nodiscard]] std::int64_t capacity_pages(std::int64_t row) const noexcept {
-    const std::int64_t readable =
-        row_offsets ? row_offsets.at(row + 1) - row_offsets.at(row) : entries_per_row;
+    const std::int64_t readable = row_offsets ? row_offsets.at(row + 1) - row_offsets.at(row) : entries_per_row;
     return readable <= 0 ? 0 : (readable - 1) / entry_stride + 1;
   }
   /// Physical page of page j of the row whose first entry is `base`.
@@ -60,7 +59,8 @@ struct PageTableView {
   }
 
   /// The descriptor's own bounds, for `batch` rows: null entries, strides below 1, offsets that fall, row ids or
-  /// rows that leave the entries. Throws InvalidArgument. Device-resident arrays are only checked for presence and size.
+  /// rows that leave the entries. Throws InvalidArgument. Device-resident arrays are only checked for presence and
+  /// size.
   void validate(std::int64_t batch) const;
 };
 

@@ -22,13 +22,13 @@ using StreamHandle = void*;
 struct Capabilities {
   std::vector<Schedule> schedules;
   std::vector<DType> dtypes;
-  std::vector<int> head_dims;         ///< empty: any multiple of head_dim_multiple up to max_head_dim
+  std::vector<int> head_dims;  ///< empty: any multiple of head_dim_multiple up to max_head_dim
   int head_dim_multiple = 1;
   int max_head_dim = 0;
-  int max_group_size = 0;             ///< 0: any
+  int max_group_size = 0;  ///< 0: any
   int min_page_size = 1;
-  bool any_plan = false;              ///< prepare(step, plan) accepts any valid plan
-  bool device_lengths = false;        ///< lengths and page table may be device-resident
+  bool any_plan = false;        ///< prepare(step, plan) accepts any valid plan
+  bool device_lengths = false;  ///< lengths and page table may be device-resident
 
   /// Empty if the shape and dtype can be served, else the reason, naming value and bound.
   [[nodiscard]] std::string why_not(const AttentionShape& shape, DType dtype, int page_size) const;

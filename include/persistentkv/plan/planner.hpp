@@ -27,7 +27,8 @@ struct PlanInput {
 
 /// Splits of a bucket's rows by the paper's rule: fill the GPU, bound the tiles of a split, never exceed 48.
 /// `rows` is the bucket's; tiles are those of its shortest and longest row. At least 4.
-[[nodiscard]] int bucket_splits(int num_kv_heads, std::int64_t rows, std::int64_t min_tiles, std::int64_t max_tiles) noexcept;
+[[nodiscard]] int bucket_splits(int num_kv_heads, std::int64_t rows, std::int64_t min_tiles,
+                                std::int64_t max_tiles) noexcept;
 
 /// Splits of one row of the workqueue by the paper's rule. `rows` counts the active rows of the step. At least 4.
 [[nodiscard]] int workqueue_splits(int num_kv_heads, std::int64_t rows, std::int64_t tiles) noexcept;

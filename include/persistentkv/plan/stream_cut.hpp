@@ -11,8 +11,8 @@
 namespace pkv {
 
 /// All tiles of a step in the order (row, KV head, tile), cut into one contiguous run a worker. A run's cost is its
-/// tokens plus segment_cost_tokens for each segment begun; runs differ in cost by less than a tile and a segment's cost.
-/// A run has at most two partial segments: its first and its last.
+/// tokens plus segment_cost_tokens for each segment begun; runs differ in cost by less than a tile and a segment's
+/// cost. A run has at most two partial segments: its first and its last.
 class StreamCut {
  public:
   StreamCut() = default;

@@ -1,0 +1,65 @@
+#include "persistentkv/plan/planner.hpp"
+
+#include "arith/tiles.hpp"
+#include "persistentkv/plan/stream_cut.hpp"
+#include "plan_builder.hpp"
+
+#include <algorithm>
+
+namespace pkv {
+
+namespace {
+
+// The paper's rules aim at 256 decode CTAs, splits that come in fours, and no split shorter than 4 of them.
+constexpr std::int64_t kTargetCtas = 256;
+constexpr std::int64_t kMinSplits = 4;
+constexpr std::int64_t kBucketTilesPerSplit = 96;
+constexpr std::int64_t kBucketMaxSplits = 48;
+constexpr std::int64_t kQueueTilesPerSplit = 64;
+
+std::int64_t ceil4(std::int64_t x) { return arith::round_up(x, 4); }
+
+std::int64_t splits_to_fill(int num_kv_heads, std::int64_t rows) {
+  return arith::ceil_div(kTargetCtas, num_kv_heads * std::max<std::int64_t>(rows, 1));
+}
+
+std::int64_t queue_max_splits(std::int64_t rows) {
+  if (rows >= 8) return 24;
+  if (rows >= 4) return 32;
+  return rows == 2 ? 40 : 48;
+}
+
+}  // namespace
+
+int bucket_splits(int num_kv_heads, std::int64_t rows, std::int64_t min_tiles, std::int64_t max_tiles) noexcept {
+  const std::int64_t wanted =
+      ceil4(std::max(splits_to_fill(num_kv_heads, rows), arith::ceil_div(max_tiles, kBucketTilesPerSplit)));
+  return static_cast<int>(std::max(kMinSplits, std::min({wanted, kBucketMaxSplits, min_tiles})));
+}
+
+int workqueue_splits(int num_kv_heads, std::int64_t rows, std::int64_t tiles) noexcept {
+  const std::int64_t wanted =
+      std::max(ceil4(splits_to_fill(num_kv_heads, rows)), ceil4(arith::ceil_div(tiles, kQueueTilesPerSplit)));
+  return static_cast<int>(std::max(kMinSplits, std::min({wanted, queue_max_splits(rows), tiles})));
+}
+
+WorkPlan make_plan(Schedule schedule, const PlanInput& input, const PlanOptions& options) {
+  detail::validate(input, options);
+  switch (schedule) {
+    case Schedule::kExactBuckets:
+    case Schedule::kCoarseBuckets:
+    case Schedule::kPaddedBucket:
+    case Schedule::kSequenceSplit:
+      return detail::plan_buckets(schedule, input, options);
+    case Schedule::kWorkqueue:
+    case Schedule::kWorkqueueFused:
+      return detail::plan_workqueue(schedule, input, options);
+    case Schedule::kStream:
+      break;
+  }
+  StreamCut cut;
+  cut.assign(input.shape.num_kv_heads, input.lengths, options);
+  return cut.materialize(input.shape.num_q_heads, input.shape.head_dim);
+}
+
+}  // namespace pkv

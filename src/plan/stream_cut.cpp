@@ -1,0 +1,113 @@
+#include "persistentkv/plan/stream_cut.hpp"
+
+#include "arith/stream.hpp"
+#include "persistentkv/core/error.hpp"
+#include "persistentkv/core/step.hpp"
+#include "validate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pkv {
+
+namespace {
+
+void check(int num_kv_heads, const PlanOptions& options) {
+  if (num_kv_heads < 1 || num_kv_heads > 65536)
+    throw InvalidArgument(fmt::format("num_kv_heads is {}, must be in [1, 65536]", num_kv_heads));
+  if (options.num_workers < 1 || options.num_workers > 1 << 20)
+    throw InvalidArgument(fmt::format("num_workers is {}, must be in [1, {}]", options.num_workers, 1 << 20));
+  if (options.segment_cost_tokens < 0 || options.segment_cost_tokens > 1 << 20)
+    throw InvalidArgument(
+        fmt::format("segment_cost_tokens is {}, must be in [0, {}]", options.segment_cost_tokens, 1 << 20));
+  detail::validate_tile_tokens(options.tile_tokens);
+}
+
+}  // namespace
+
+void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, const PlanOptions& options) {
+  check(num_kv_heads, options);
+  detail::validate_lengths(lengths);
+  num_kv_heads_ = num_kv_heads;
+  num_workers_ = options.num_workers;
+  tile_tokens_ = options.tile_tokens;
+  segment_cost_tokens_ = options.segment_cost_tokens;
+
+  lengths_.resize(lengths.size());
+  cost_before_.resize(lengths.size() + 1);
+  std::int64_t cost = 0;
+  cost_before_[0] = 0;
+  for (std::size_t row = 0; row < lengths.size(); ++row) {
+    lengths_[row] = std::max(lengths[row], 0);
+    cost += arith::row_cost(lengths_[row], num_kv_heads, segment_cost_tokens_);
+    cost_before_[row + 1] = cost;
+  }
+}
+
+StreamCut::Position StreamCut::begin(int worker) const noexcept {
+  const auto batch = static_cast<std::int32_t>(lengths_.size());
+  const std::int64_t at = arith::run_begin(total_cost(), num_workers_, worker);
+  if (at >= total_cost()) return {batch, 0, 0};
+  // The last row that begins at or before `at` is not empty, for the next one begins after it.
+  const auto after = std::upper_bound(cost_before_.begin(), cost_before_.end(), at);
+  auto row = static_cast<std::int32_t>(after - cost_before_.begin()) - 1;
+  const auto index = static_cast<std::size_t>(row);
+  const arith::UnitPlace place =
+      arith::place_in_row(at - cost_before_[index], lengths_[index], segment_cost_tokens_, tile_tokens_);
+  if (place.head < num_kv_heads_) return {row, place.head, place.tile};
+  do ++row;
+  while (row < batch && lengths_[static_cast<std::size_t>(row)] == 0);
+  return {row, 0, 0};
+}
+
+WorkPlan StreamCut::materialize(int num_q_heads, int head_dim) const {
+  PlanParts parts;
+  parts.name = to_string(Schedule::kStream);
+  parts.num_q_heads = num_q_heads;
+  parts.num_kv_heads = num_kv_heads_;
+  parts.head_dim = head_dim;
+  parts.tile_tokens = tile_tokens_;
+  parts.lengths = lengths_;
+  parts.num_slots = 2 * num_workers_;
+  parts.worker_offsets.reserve(static_cast<std::size_t>(num_workers_) + 1);
+  parts.worker_offsets.push_back(0);
+  parts.launches.push_back({Launch::Kind::kDecodeMerge, 0, num_workers_});
+  const std::size_t units = lengths_.size() * static_cast<std::size_t>(num_kv_heads_);
+  if (units > std::size_t{1} << 30)
+    throw InvalidArgument(fmt::format("batch {} * num_kv_heads {} exceeds 2^30 tasks", lengths_.size(), num_kv_heads_));
+  parts.segments.reserve(units + static_cast<std::size_t>(num_workers_));
+
+  Position at = begin(0);
+  for (std::int32_t w = 0; w < num_workers_; ++w) {
+    const Position end = begin(w + 1);
+    while (at != end) {
+      const std::int32_t tiles = arith::num_tiles(lengths_[static_cast<std::size_t>(at.row)], tile_tokens_);
+      const bool ends_here = at.row == end.row && at.kv_head == end.kv_head;
+      const std::int32_t tile_end = ends_here ? end.tile : tiles;
+      const bool whole = at.tile == 0 && tile_end == tiles;
+      const std::int32_t slot = whole ? Segment::kNoSlot : arith::partial_slot(w, at.tile);
+      parts.segments.push_back({at.row, at.kv_head, at.tile, tile_end, slot});
+      if (!whole) {
+        const auto slots = static_cast<std::int32_t>(parts.merge_slots.size());
+        if (at.tile == 0) parts.merges.push_back({at.row, at.kv_head, slots, slots});
+        parts.merge_slots.push_back(slot);
+        parts.merges.back().slots_end = slots + 1;
+      }
+      if (ends_here) {
+        at = end;
+      } else if (at.kv_head + 1 < num_kv_heads_) {
+        at = {at.row, at.kv_head + 1, 0};
+      } else {
+        do ++at.row;
+        while (at.row < static_cast<std::int32_t>(lengths_.size()) && lengths_[static_cast<std::size_t>(at.row)] == 0);
+        at = {at.row, 0, 0};
+      }
+    }
+    parts.worker_offsets.push_back(static_cast<std::int32_t>(parts.segments.size()));
+  }
+  return WorkPlan(std::move(parts));
+}
+
+}  // namespace pkv
