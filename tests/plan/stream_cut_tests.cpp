@@ -1,0 +1,113 @@
+#include "persistentkv/plan/stream_cut.hpp"
+
+#include "persistentkv/core/error.hpp"
+#include "persistentkv/plan/planner.hpp"
+#include "random_batch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace pkv {
+namespace {
+
+struct RunCost {
+  std::int64_t tokens = 0;
+  std::int64_t segments = 0;
+  int partials = 0;
+};
+
+RunCost cost_of(const WorkPlan& plan, int worker) {
+  RunCost cost;
+  for (const Segment& s : plan.worker(worker)) {
+    cost.tokens += plan.token_end(s) - plan.token_begin(s);
+    ++cost.segments;
+    cost.partials += s.slot == Segment::kNoSlot ? 0 : 1;
+  }
+  return cost;
+}
+
+TEST(StreamCut, RunsCostTheSameAndHaveTwoPartialsAtMost) {
+  const std::uint32_t seed = testing::fresh_seed();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937 rng(seed);
+  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
+  for (int round = 0; round < 300; ++round) {
+    const std::vector<std::int32_t> lengths = testing::random_lengths(rng, 40, 5000);
+    const int heads = pick(1, 8);
+    const PlanOptions options{
+        .tile_tokens = pick(1, 64), .num_workers = pick(1, 200), .segment_cost_tokens = pick(0, 100)};
+    StreamCut cut;
+    cut.assign(heads, lengths, options);
+    const WorkPlan plan = cut.materialize(heads, 64);
+    ASSERT_EQ(plan.num_workers(), options.num_workers);
+    const double share = static_cast<double>(cut.total_cost()) / options.num_workers;
+    // An end moves to the nearest tile, or out of a segment's constant; a run that continues a unit begins a segment
+    // that the closed form did not count.
+    const double slack = options.tile_tokens + options.segment_cost_tokens + 1.0;
+    for (int w = 0; w < options.num_workers; ++w) {
+      const RunCost cost = cost_of(plan, w);
+      EXPECT_LE(cost.partials, 2);
+      const auto total = static_cast<double>(cost.tokens + cost.segments * options.segment_cost_tokens);
+      EXPECT_NEAR(total, share, slack) << "round " << round << ", worker " << w;
+    }
+  }
+}
+
+TEST(StreamCut, RunsFollowOneAnother) {
+  const std::vector<std::int32_t> lengths{0, 100, 0, 0, 7, 4096, 0};
+  StreamCut cut;
+  cut.assign(3, lengths, {.num_workers = 50});
+  EXPECT_EQ(cut.begin(0), (StreamCut::Position{1, 0, 0}));
+  EXPECT_EQ(cut.begin(50), (StreamCut::Position{7, 0, 0}));
+  for (int w = 0; w < 50; ++w) {
+    const auto a = cut.begin(w);
+    const auto b = cut.begin(w + 1);
+    EXPECT_LE(std::tie(a.row, a.kv_head, a.tile), std::tie(b.row, b.kv_head, b.tile));
+  }
+}
+
+TEST(StreamCut, AWorkerForEachUnitNeedsNoMerge) {
+  const std::vector<std::int32_t> lengths(4, 1024);
+  const WorkPlan plan = make_plan(Schedule::kStream, {{32, 8, 128}, lengths, {}}, {.num_workers = 32});
+  EXPECT_EQ(plan.counters().partials, 0);
+  EXPECT_EQ(plan.counters().launches, 1);
+  EXPECT_EQ(plan.counters().merge_launches, 0);
+}
+
+TEST(StreamCut, SegmentCostShiftsWorkFromManyShortRowsToOneLong) {
+  std::vector<std::int32_t> lengths(64, 32);
+  lengths.push_back(64 * 32);
+  const auto tokens_of_last = [&](int cost) {
+    const WorkPlan plan =
+        make_plan(Schedule::kStream, {{1, 1, 64}, lengths, {}}, {.num_workers = 2, .segment_cost_tokens = cost});
+    return cost_of(plan, 1).tokens;
+  };
+  EXPECT_EQ(tokens_of_last(0), 2048);
+  EXPECT_EQ(tokens_of_last(32), 2048 + 16 * 32);  // (64 * 64 + 2080) / 2: 48 short rows go first
+}
+
+TEST(StreamCut, ReusesItsStorage) {
+  std::vector<std::int32_t> lengths(100, 500);
+  StreamCut cut;
+  cut.assign(8, lengths, {.num_workers = 132});
+  const std::int64_t* before = cut.cost_before().data();
+  lengths.resize(60);
+  cut.assign(8, lengths, {.num_workers = 132});
+  EXPECT_EQ(cut.cost_before().data(), before);
+  EXPECT_EQ(cut.total_cost(), 60 * 8 * (500 + 32));
+}
+
+TEST(StreamCut, RefusesBadInput) {
+  StreamCut cut;
+  const std::vector<std::int32_t> ok{5};
+  const std::vector<std::int32_t> too_long{(1 << 30) + 1};
+  EXPECT_THROW(cut.assign(0, ok, {.num_workers = 1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 0}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.tile_tokens = 0, .num_workers = 1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .segment_cost_tokens = -1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, too_long, {.num_workers = 1}), InvalidArgument);
+}
+
+}  // namespace
+}  // namespace pkv
