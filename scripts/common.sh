@@ -1,0 +1,58 @@
+# Shared by the scripts beside it: what they need, and how they build. Source it; do not run it.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+
+# packages_of KIND...: the names in packages.txt.
+packages_of() {
+  local kind
+  for kind in "$@"; do awk -v kind="$kind" '$1 == kind { print $2 }' scripts/packages.txt; done
+}
+
+# need_packages KIND...: installs what is missing, after saying so.
+need_packages() {
+  local wanted missing=() package
+  wanted=$(packages_of "$@")
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    [ -n "${PKV_SKIP_PACKAGES:-}" ] && return
+    say "this machine has no apt, so nothing can be installed for you."
+    say "Install the equivalents of these Debian packages, then set PKV_SKIP_PACKAGES=1 and run this again:"
+    printf '  %s\n' $wanted >&2
+    say "docs/dependencies.md says what each is for, with the oldest version that works."
+    exit 1
+  fi
+  for package in $wanted; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      say "these packages are missing, and there is neither root nor sudo to install them: ${missing[*]}"
+      exit 1
+    fi
+    sudo=(sudo)
+  fi
+  say "installing with apt-get: ${missing[*]}"
+  if ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+    say "that failed; refreshing the package lists and trying once more"
+    "${sudo[@]}" apt-get update -qq
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
+# build PRESET TARGET...: configures and builds, quietly unless it fails. Nothing is written outside build/.
+build() {
+  local preset=$1 log
+  shift
+  mkdir -p "build/$preset"
+  log=build/$preset/build.log
+  say "building $* (build/$preset; log: $log)"
+  if ! { cmake --preset "$preset" && cmake --build --preset "$preset" --target "$@"; } >"$log" 2>&1; then
+    tail -n 60 "$log" >&2
+    say "the build failed; the whole log is in $log"
+    exit 1
+  fi
+}
