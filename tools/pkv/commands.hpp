@@ -1,0 +1,18 @@
+#pragma once
+
+// One function a subcommand, each in a file of its own: adds it to the application. The callback it sets does the work
+// and throws pkv::Error, or CheckFailed, when it cannot.
+
+#include <CLI/CLI.hpp>
+
+#include <stdexcept>
+
+namespace pkv::cli {
+
+/// The work was done, but its result is not good enough: exit code 1.
+class CheckFailed : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace pkv::cli
