@@ -3,6 +3,7 @@
 /// One request of a workload, and where requests come from.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,13 @@ struct Request {
 
 /// Tokens of a prefix block in Mooncake's traces.
 inline constexpr std::int64_t kPrefixBlockTokens = 512;
+
+/// The latest arrival accepted, in steps or microseconds (285 years): clocks that start there never overflow.
+inline constexpr std::int64_t kMaxArrival = std::int64_t{1} << 53;
+
+/// Throws InvalidArgument, naming the first request that is out of bounds: prompt or decode below 1, prompt + decode
+/// above kMaxRowTokens, an arrival outside [0, kMaxArrival].
+void validate_requests(std::span<const Request> requests);
 
 /// Requests one by one, in order of arrival, so that a long trace is never in memory as a whole.
 class RequestSource {
