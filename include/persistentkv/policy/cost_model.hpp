@@ -1,0 +1,59 @@
+#pragma once
+
+/// What a step should cost on each route, from its structure alone.
+///
+///   T = KV_MiB / beta * max(1, C_min / C) + L * lambda + Merge_MiB / beta
+///
+/// (arXiv 2606.26666, section on the cost model.) C is the route's decode CTAs for each SM, L its launches, merge bytes
+/// are (row, split, query head) states of 2 + head_dim floats, counted once. The model ranks routes; it does not
+/// predict times: it knows nothing of how good a kernel is.
+
+#include "persistentkv/core/dtype.hpp"
+#include "persistentkv/plan/planner.hpp"
+#include "persistentkv/policy/device_profile.hpp"
+
+#include <cstdint>
+
+namespace pkv {
+
+/// What a choice depends on.
+struct PolicyInput {
+  PlanInput step;
+  DType dtype = DType::kF16;
+  PlanOptions options;  ///< the run's. splits > 0 goes before the profile's, for every schedule of ours
+};
+
+/// A step in a few numbers. O(batch), no allocation.
+struct StepSummary {
+  std::int64_t active_rows = 0;          ///< rows with at least one token
+  std::int64_t kv_tokens = 0;            ///< sum of lengths
+  std::int64_t shortest_row_tokens = 0;  ///< of the active rows
+  std::int64_t longest_row_tokens = 0;
+  double kv_mib = 0;  ///< useful K and V: kv_tokens * Hkv * head_dim * 2 * size of an element
+
+  [[nodiscard]] std::int64_t value(StepQuantity quantity) const noexcept;
+};
+
+/// Throws InvalidArgument for a bad shape, a length over kMaxRowTokens or a batch over kMaxBatch.
+[[nodiscard]] StepSummary summarize(const PolicyInput& input);
+
+struct CostEstimate {
+  double kv_us = 0;      ///< KV_MiB / beta, with the bandwidth full
+  double underfill = 1;  ///< max(1, C_min / C): how many times longer for lack of CTAs
+  double launch_us = 0;
+  double merge_us = 0;
+  double total_us = 0;  ///< kv_us * underfill + launch_us + merge_us
+
+  double ctas_per_sm = 0;  ///< C
+  int launches = 0;        ///< L
+  int splits = 1;          ///< the largest row's; 0 for `stream`, which has no such number
+  double merge_mib = 0;
+};
+
+/// The estimate for a step that `summarize` gave `summary` for. No allocation, but for the two bucket routes above 512
+/// rows. Where the run leaves options.num_workers at 0, `stream` is taken to launch C_min CTAs for each SM. Throws
+/// InvalidArgument for kPolicy, and for options out of their bounds.
+[[nodiscard]] CostEstimate estimate_cost(const DeviceProfile& profile, Route route, const PolicyInput& input,
+                                         const StepSummary& summary);
+
+}  // namespace pkv
