@@ -25,7 +25,7 @@ struct BatchingOptions {
 };
 
 /// One row of a step.
-struct StepRow {
+struct ActiveRow {
   std::int64_t request_id = 0;  ///< requests of the source, counted from 0, rejected ones included
   std::int32_t slot = 0;        ///< the request's own while it is active; used again by later ones
   bool is_first = false;        ///< the request's first step: its prompt is new in the cache
@@ -33,7 +33,7 @@ struct StepRow {
 
 /// What is to be decoded now. Borrowed from the batcher until its next call. Rows stand in order of admission.
 struct StepView {
-  std::span<const StepRow> rows;                  // [batch], never empty
+  std::span<const ActiveRow> rows;                  // [batch], never empty
   std::span<const std::int32_t> lengths;          // [batch] tokens to attend: prompt_tokens + k at a request's step k
   std::span<const std::int32_t> capacity_tokens;  // [batch] tokens that the row's pages hold
   PageTableView table;                            // [batch, max_pages] int32, -1 past a row's last page
@@ -137,7 +137,7 @@ class ContinuousBatcher {
   bool in_step_ = false;
 
   std::vector<Active> active_;  // in order of admission
-  std::vector<StepRow> rows_;   // [active], as are the next three
+  std::vector<ActiveRow> rows_;   // [active], as are the next three
   std::vector<std::int32_t> slots_;
   std::vector<std::int32_t> lengths_;
   std::vector<std::int32_t> capacity_tokens_;

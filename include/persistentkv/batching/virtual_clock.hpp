@@ -9,9 +9,6 @@
 
 namespace pkv {
 
-/// The latest arrival accepted: up to it, doubles hold every microsecond.
-inline constexpr std::int64_t kMaxArrival = std::int64_t{1} << 53;
-
 /// Arrivals in steps are reached by counting steps, those in microseconds by the time that steps took. Either way the
 /// clock tells microseconds; a gap that is jumped over in steps takes none. Not thread-safe.
 class VirtualClock {
