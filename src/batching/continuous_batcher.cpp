@@ -84,8 +84,10 @@ std::span<const FinishedRequest> ContinuousBatcher::finish_step(double step_us) 
   std::size_t kept = 0;
   for (Active& request : active_) {
     if (++request.decoded_tokens == 1) request.record.first_token_us = clock_.now_us();
-    if (request.decoded_tokens < request.record.decode_tokens) active_[kept++] = request;
-    else finish(request);
+    if (request.decoded_tokens < request.record.decode_tokens)
+      active_[kept++] = request;
+    else
+      finish(request);
   }
   active_.resize(kept);
   return finished_;

@@ -12,9 +12,8 @@ PrefixCache::PrefixCache(PagePool& pool, int page_size, std::int64_t block_token
     : pool_(pool), block_tokens_(block_tokens) {
   if (block_tokens < 1) throw InvalidArgument(fmt::format("block_tokens is {}, must be >= 1", block_tokens));
   if (page_size < 1 || block_tokens % page_size != 0) {
-    throw InvalidArgument(
-        fmt::format("page_size is {}, must divide the {} tokens of a prefix block to share prefixes", page_size,
-                    block_tokens));
+    throw InvalidArgument(fmt::format("page_size is {}, must divide the {} tokens of a prefix block to share prefixes",
+                                      page_size, block_tokens));
   }
   pages_per_block_ = block_tokens / page_size;
 }
@@ -41,8 +40,10 @@ PrefixHandle PrefixCache::acquire(std::span<const std::int64_t> block_ids, std::
   PrefixHandle last = kNoPrefix;
   for (const std::int64_t id : ids) {
     const PrefixHandle found = find(id, last);
-    if (found == kNoPrefix) last = insert(id, last);
-    else share(last = found);
+    if (found == kNoPrefix)
+      last = insert(id, last);
+    else
+      share(last = found);
     const std::span<const PageId> own = pages_of(last);
     pages.insert(pages.end(), own.begin(), own.end());
   }

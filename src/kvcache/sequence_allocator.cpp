@@ -19,7 +19,8 @@ SequenceAllocator::SequenceAllocator(const SequenceAllocatorOptions& options)
 std::optional<SequenceAllocator::Admission> SequenceAllocator::try_admit(
     std::int64_t prompt_tokens, std::int64_t max_tokens, std::span<const std::int64_t> prefix_block_ids) {
   if (prompt_tokens < 1 || prompt_tokens > max_tokens)
-    throw InvalidArgument(fmt::format("prompt_tokens is {}, must be in [1, max_tokens = {}]", prompt_tokens, max_tokens));
+    throw InvalidArgument(
+        fmt::format("prompt_tokens is {}, must be in [1, max_tokens = {}]", prompt_tokens, max_tokens));
   if (max_tokens > kMaxRowTokens)
     throw InvalidArgument(fmt::format("max_tokens is {}, must be at most {}", max_tokens, kMaxRowTokens));
 
@@ -45,9 +46,10 @@ void SequenceAllocator::grow(std::int32_t slot, std::int64_t length_tokens) {
   auto held = static_cast<std::int64_t>(tables_.pages(slot).size());
   const std::int64_t max_pages = sequences_[static_cast<std::size_t>(slot)].max_pages;
   if (length_tokens > max_pages * page_size_) {
-    throw InvalidArgument(fmt::format("length of slot {} is {} tokens, must be at most {}: it was admitted with {} pages "
-                                      "of {}",
-                                      slot, length_tokens, max_pages * page_size_, max_pages, page_size_));
+    throw InvalidArgument(
+        fmt::format("length of slot {} is {} tokens, must be at most {}: it was admitted with {} pages "
+                    "of {}",
+                    slot, length_tokens, max_pages * page_size_, max_pages, page_size_));
   }
   for (; held * page_size_ < length_tokens; ++held) tables_.append(slot, pool_.take_reserved());
 }

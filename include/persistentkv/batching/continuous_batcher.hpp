@@ -17,11 +17,11 @@
 namespace pkv {
 
 struct BatchingOptions {
-  std::int64_t max_active = 8;                // rows of a step at most, in [1, kMaxBatch]
-  std::int64_t num_pages = 0;                 // the KV budget, in [1, kMaxPoolPages]
-  int page_size = 16;                         // tokens, in [1, 2^20]
-  bool share_prefixes = false;                // needs a page_size that divides kPrefixBlockTokens
-  std::optional<std::uint64_t> shuffle_seed;  // of the pool's first free list, see PagePool
+  std::int64_t max_active = 8;                               // rows of a step at most, in [1, kMaxBatch]
+  std::int64_t num_pages = 0;                                // the KV budget, in [1, kMaxPoolPages]
+  int page_size = 16;                                        // tokens, in [1, 2^20]
+  bool share_prefixes = false;                               // needs a page_size that divides kPrefixBlockTokens
+  std::optional<std::uint64_t> shuffle_seed = std::nullopt;  // of the pool's first free list, see PagePool
 };
 
 /// One row of a step.
@@ -89,9 +89,10 @@ class ContinuousBatcher {
   /// Keeps a reference to `source`. Throws InvalidArgument, naming the option and its bound.
   ContinuousBatcher(RequestSource& source, const BatchingOptions& options);
 
-  /// Admits what has arrived and fits, jumping over time in which nothing is active, and says what to decode. False when
-  /// every request has been served. Throws InvalidArgument where the last step is not finished, or for a request with
-  /// tokens below 1 or an arrival that is negative, before the last one's or past kMaxArrival; and what the source throws.
+  /// Admits what has arrived and fits, jumping over time in which nothing is active, and says what to decode. False
+  /// when every request has been served. Throws InvalidArgument where the last step is not finished, or for a request
+  /// with tokens below 1 or an arrival that is negative, before the last one's or past kMaxArrival; and what the source
+  /// throws.
   [[nodiscard]] bool next_step(StepView& step);
 
   /// The step took `step_us`: the clock advances, each row has one more token, and requests that have all of theirs
@@ -129,7 +130,7 @@ class ContinuousBatcher {
   SequenceAllocator allocator_;
   DecodeLedger ledger_;
 
-  Request head_;                // of the queue, where has_head_
+  Request head_;  // of the queue, where has_head_
   std::int64_t head_id_ = -1;
   std::int64_t last_arrival_ = 0;
   bool has_head_ = false;

@@ -11,8 +11,8 @@
 
 namespace pkv {
 
-/// Page lists by slot, a small integer that names a live sequence and is used again after it. Slots and lists keep their
-/// storage, so that a steady load allocates nothing. Owns no page: see SequenceAllocator. Not thread-safe.
+/// Page lists by slot, a small integer that names a live sequence and is used again after it. Slots and lists keep
+/// their storage, so that a steady load allocates nothing. Owns no page: see SequenceAllocator. Not thread-safe.
 class BlockTables {
  public:
   /// A slot with no pages: the one closed last, or the next new one.

@@ -17,9 +17,9 @@ using PrefixHandle = std::int32_t;
 inline constexpr PrefixHandle kNoPrefix = -1;
 
 /// Resident blocks as a tree: a block is found by its id under the very block before it, so that one id after two
-/// prefixes is two blocks, whatever the trace says. Only full blocks of a prompt take part, which no sequence ever writes
-/// again: `block_ids` may name a partial last block, and entries past prompt_tokens / block_tokens are left alone.
-/// A block stays resident as long as it has owners; its pages then return to the pool. Not thread-safe.
+/// prefixes is two blocks, whatever the trace says. Only full blocks of a prompt take part, which no sequence ever
+/// writes again: `block_ids` may name a partial last block, and entries past prompt_tokens / block_tokens are left
+/// alone. A block stays resident as long as it has owners; its pages then return to the pool. Not thread-safe.
 class PrefixCache {
  public:
   /// Keeps a reference to `pool`. Throws InvalidArgument unless page_size >= 1 divides block_tokens: a page never holds
@@ -29,8 +29,7 @@ class PrefixCache {
   PrefixCache& operator=(const PrefixCache&) = delete;
 
   /// Blocks from the start of the prompt that are resident. The first that is not ends the shared prefix.
-  [[nodiscard]] std::int64_t resident_blocks(std::span<const std::int64_t> block_ids,
-                                             std::int64_t prompt_tokens) const;
+  [[nodiscard]] std::int64_t resident_blocks(std::span<const std::int64_t> block_ids, std::int64_t prompt_tokens) const;
 
   /// Makes the caller an owner of every full block of the prompt, those that are resident and the rest on pages taken
   /// from the pool's reservations, and appends their pages to `pages`. kNoPrefix where there is no full block. Throws
@@ -70,8 +69,8 @@ class PrefixCache {
   std::int64_t block_tokens_;
   std::int64_t pages_per_block_;
   std::vector<Block> blocks_;
-  std::vector<PageId> pages_;          // [blocks_.size(), pages_per_block]
-  std::vector<PrefixHandle> unused_;   // entries of blocks_ to be used again
+  std::vector<PageId> pages_;                     // [blocks_.size(), pages_per_block]
+  std::vector<PrefixHandle> unused_;              // entries of blocks_ to be used again
   std::pmr::unsynchronized_pool_resource nodes_;  // keeps what index_ frees, for its next insertion
   std::pmr::unordered_map<Key, PrefixHandle, KeyHash> index_{&nodes_};
 };

@@ -20,10 +20,10 @@ namespace pkv {
 }
 
 struct SequenceAllocatorOptions {
-  std::int64_t num_pages = 0;                  ///< the KV budget, in [1, kMaxPoolPages]
-  int page_size = 16;                          ///< tokens, in [1, 2^20]
-  std::optional<std::uint64_t> shuffle_seed;   ///< see PagePool
-  std::int64_t prefix_block_tokens = 0;        ///< a multiple of page_size, or 0: nothing is shared
+  std::int64_t num_pages = 0;                                ///< the KV budget, in [1, kMaxPoolPages]
+  int page_size = 16;                                        ///< tokens, in [1, 2^20]
+  std::optional<std::uint64_t> shuffle_seed = std::nullopt;  ///< see PagePool
+  std::int64_t prefix_block_tokens = 0;                      ///< a multiple of page_size, or 0: nothing is shared
 };
 
 /// A sequence is admitted only with every page that it can ever need in its own name: resident pages of a shared prefix
