@@ -6,11 +6,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace pkv {
 
 struct CpuBackendConfig {
-  int num_threads = 0;  ///< 0: every hardware thread this process may use
+  int num_threads = 0;      ///< 0: every hardware thread this process may use
+  std::string simd_target;  ///< one of cpu_simd_targets(), to study or test it; empty: the best one
 };
 
 /// A backend that executes any valid plan with FP32 accumulation. Workers of a launch are handed to the pool's threads;
@@ -20,5 +22,8 @@ struct CpuBackendConfig {
 
 /// The instruction set that the SIMD dispatcher has chosen on this machine, e.g. "AVX3_DL".
 [[nodiscard]] std::string cpu_simd_target();
+
+/// Every instruction set that was compiled and that this machine has, best first.
+[[nodiscard]] std::vector<std::string> cpu_simd_targets();
 
 }  // namespace pkv

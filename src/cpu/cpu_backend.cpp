@@ -1,0 +1,136 @@
+#include "persistentkv/cpu/cpu_backend.hpp"
+
+#include "executor.hpp"
+#include "persistentkv/core/error.hpp"
+#include "persistentkv/plan/planner.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <tbb/info.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace pkv {
+
+namespace {
+
+constexpr int kMaxThreads = 4096;
+
+Capabilities make_capabilities() {
+  Capabilities capabilities;
+  capabilities.schedules.assign(kAllSchedules.begin(), kAllSchedules.end());
+  capabilities.dtypes = {DType::kF16, DType::kBF16, DType::kF32};
+  capabilities.head_dim_multiple = 16;
+  capabilities.max_head_dim = 512;
+  capabilities.any_plan = true;
+  return capabilities;
+}
+
+const detail::KernelTable& choose_kernels(const std::string& target) {
+  const std::vector<const detail::KernelTable*> supported = detail::supported_kernels();
+  if (target.empty()) return *supported.front();
+  std::vector<std::string> names;
+  for (const detail::KernelTable* kernels : supported) {
+    names.push_back(detail::target_name(*kernels));
+    if (names.back() == target) return *kernels;
+  }
+  throw InvalidArgument(fmt::format("simd_target is '{}', must be one of {}", target, fmt::join(names, ", ")));
+}
+
+void require_host(const char* name, const IndexView& view) {
+  if (view && view.space != MemorySpace::kHost) throw Unsupported(fmt::format("{} is on a device, must be in host memory", name));
+}
+
+std::vector<std::int32_t> row_lengths(const Step& step) {
+  std::vector<std::int32_t> lengths(step.batch);
+  for (std::int64_t row = 0; row < step.batch; ++row) lengths[row] = static_cast<std::int32_t>(step.lengths.at(row));
+  return lengths;
+}
+
+std::vector<std::int32_t> row_capacities(const Step& step) {
+  std::vector<std::int32_t> capacities(step.batch);
+  for (std::int64_t row = 0; row < step.batch; ++row) {
+    const std::int64_t pages = std::min(step.table.capacity_pages(row), kMaxRowTokens / step.page_size + 1);
+    capacities[row] = static_cast<std::int32_t>(std::min(pages * step.page_size, kMaxRowTokens));
+  }
+  return capacities;
+}
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(std::shared_ptr<detail::CpuContext> context)
+      : context_(std::move(context)), capabilities_(make_capabilities()) {}
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "cpu"; }
+  [[nodiscard]] const Capabilities& capabilities() const noexcept override { return capabilities_; }
+
+  [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, Schedule schedule,
+                                                      const PlanOptions& options) override {
+    check(step);
+    PlanOptions chosen = options;
+    if (chosen.num_workers == 0) chosen.num_workers = context_->num_threads;
+    const std::vector<std::int32_t> lengths = row_lengths(step);
+    const std::vector<std::int32_t> capacities = row_capacities(step);
+    WorkPlan plan = make_plan(schedule, {step.shape, lengths, capacities}, chosen);
+    return std::make_unique<detail::CpuPreparedStep>(context_, step, std::move(plan));
+  }
+
+  [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, WorkPlan plan) override {
+    check(step);
+    check_plan(step, plan);
+    return std::make_unique<detail::CpuPreparedStep>(context_, step, std::move(plan));
+  }
+
+ private:
+  void check(const Step& step) const {
+    require_host("lengths", step.lengths.values);
+    require_host("page_table.entries", step.table.entries);
+    require_host("page_table.row_offsets", step.table.row_offsets);
+    require_host("page_table.row_ids", step.table.row_ids);
+    step.validate();
+    if (const std::string why = capabilities_.why_not(step.shape, step.dtype, step.page_size); !why.empty())
+      throw Unsupported(why);
+  }
+
+  static void check_plan(const Step& step, const WorkPlan& plan) {
+    const AttentionShape& shape = step.shape;
+    if (plan.num_q_heads() != shape.num_q_heads || plan.num_kv_heads() != shape.num_kv_heads ||
+        plan.head_dim() != shape.head_dim) {
+      throw InvalidArgument(fmt::format("plan is for {} query heads, {} KV heads of {}, must be the step's {}, {} and {}",
+                                        plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim(), shape.num_q_heads,
+                                        shape.num_kv_heads, shape.head_dim));
+    }
+    if (plan.batch() != step.batch)
+      throw InvalidArgument(fmt::format("plan is for a batch of {}, must be the step's, {}", plan.batch(), step.batch));
+    for (std::int64_t row = 0; row < step.batch; ++row) {
+      if (plan.lengths()[row] != step.lengths.at(row)) {
+        throw InvalidArgument(fmt::format("plan has length {} for row {}, must be the step's, {}", plan.lengths()[row],
+                                          row, step.lengths.at(row)));
+      }
+    }
+  }
+
+  std::shared_ptr<detail::CpuContext> context_;
+  Capabilities capabilities_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuBackendConfig& config) {
+  if (config.num_threads < 0 || config.num_threads > kMaxThreads)
+    throw InvalidArgument(fmt::format("num_threads is {}, must be in [0, {}]", config.num_threads, kMaxThreads));
+  const int threads = config.num_threads > 0 ? config.num_threads : tbb::info::default_concurrency();
+  return std::make_unique<CpuBackend>(
+      std::make_shared<detail::CpuContext>(threads, choose_kernels(config.simd_target)));
+}
+
+std::string cpu_simd_target() { return cpu_simd_targets().front(); }
+
+std::vector<std::string> cpu_simd_targets() {
+  std::vector<std::string> names;
+  for (const detail::KernelTable* kernels : detail::supported_kernels()) names.push_back(detail::target_name(*kernels));
+  return names;
+}
+
+}  // namespace pkv

@@ -1,0 +1,134 @@
+#include "executor.hpp"
+
+#include "kernels/output.hpp"
+#include "persistentkv/core/error.hpp"
+
+#include <tbb/parallel_for.h>
+#include <tbb/partitioner.h>
+
+#include <algorithm>
+
+namespace pkv::detail {
+
+namespace {
+
+constexpr std::int64_t kCacheLineFloats = 16;
+
+std::int64_t round_up_to_line(std::int64_t floats) {
+  return (floats + kCacheLineFloats - 1) / kCacheLineFloats * kCacheLineFloats;
+}
+
+/// Where the vectors of consecutive tokens touch, the hardware's own prefetcher fills the gaps between sparse requests,
+/// and holds more of them in flight than a core can ask for by itself.
+KvSource describe(const PagedTensorView& tensor, const Step& step) {
+  const std::int64_t size = size_bytes(step.dtype);
+  const std::int64_t vector = size * step.shape.head_dim;
+  KvSource source{.data = static_cast<const char*>(tensor.data),
+                  .page_bytes = tensor.page_stride * size,
+                  .token_bytes = tensor.token_stride * size,
+                  .head_bytes = step.shape.num_kv_heads == 1 ? 0 : tensor.head_stride * size};
+  constexpr int kSparseBytes = 512;
+  if (step.page_size > 1 && source.token_bytes == vector) {
+    source.prefetch_tokens = static_cast<int>(std::max<std::int64_t>(1, kSparseBytes / vector));
+    source.prefetch_bytes = kSparseBytes;
+  }
+  return source;
+}
+
+}  // namespace
+
+CpuPreparedStep::CpuPreparedStep(std::shared_ptr<CpuContext> context, const Step& step, WorkPlan plan)
+    : context_(std::move(context)), step_(step), plan_(std::move(plan)) {
+  args_.plan = &plan_;
+  args_.table = step_.table;
+  args_.page_size = step_.page_size;
+  args_.group_size = step_.shape.group_size();
+  args_.head_dim = step_.shape.head_dim;
+  args_.scale = static_cast<float>(step_.shape.scale());
+
+  for (std::int32_t row = 0; row < plan_.batch(); ++row)
+    if (plan_.lengths()[row] <= 0) empty_rows_.push_back(row);
+
+  merge_of_slot_.assign(plan_.num_slots(), -1);
+  waits_ = std::make_unique<std::atomic<std::int32_t>[]>(plan_.merges().size());
+  for (std::size_t m = 0; m < plan_.merges().size(); ++m)
+    for (const std::int32_t slot : plan_.slots(plan_.merges()[m])) merge_of_slot_[slot] = static_cast<std::int32_t>(m);
+
+  const std::int64_t slots = round_up_to_line(plan_.num_slots() * args_.slot_floats());
+  const std::int64_t each = round_up_to_line(Scratch::num_floats(args_));
+  floats_ = hwy::AllocateAligned<float>(static_cast<std::size_t>(slots + each * context_->num_threads));
+  if (floats_ == nullptr) throw std::bad_alloc();
+  args_.slots = floats_.get();
+  scratch_.resize(context_->num_threads);
+  for (int t = 0; t < context_->num_threads; ++t) scratch_[t].place(floats_.get() + slots + t * each, args_);
+}
+
+void CpuPreparedStep::run(const Layer& layer, StreamHandle /*stream*/) {
+  layer.validate(step_);
+  if (step_.batch > 0) bind(layer);
+  for (Scratch& scratch : scratch_) scratch.counts = {};
+  for (std::size_t m = 0; m < plan_.merges().size(); ++m)
+    waits_[m].store(static_cast<std::int32_t>(plan_.slots(plan_.merges()[m]).size()), std::memory_order_relaxed);
+
+  executed_ = {};
+  write_empty_rows();
+  context_->arena.execute([this] {
+    for (const Launch& launch : plan_.launches()) execute(launch);
+  });
+  for (const Scratch& scratch : scratch_) {
+    executed_.decode_ctas += scratch.counts.workers;
+    executed_.segments += scratch.counts.segments;
+    executed_.partials += scratch.counts.partials;
+    executed_.kv_tokens += scratch.counts.kv_tokens;
+  }
+  executed_.merge_bytes = executed_.partials * (args_.head_dim + 2) * static_cast<std::int64_t>(sizeof(float));
+}
+
+void CpuPreparedStep::bind(const Layer& layer) {
+  for (const IndexView* ids : {&layer.q.row_ids, &layer.out.row_ids})
+    if (*ids && ids->space != MemorySpace::kHost) throw Unsupported("row_ids are on a device, must be in host memory");
+  args_.k = describe(layer.kv.k, step_);
+  args_.v = describe(layer.kv.v, step_);
+  args_.q = layer.q;
+  args_.out = layer.out;
+  args_.lse = layer.lse.value_or(LseView{});
+}
+
+void CpuPreparedStep::write_empty_rows() {
+  float* zeros = scratch_.front().acc;
+  std::fill_n(zeros, args_.head_dim, 0.0f);
+  for (const std::int32_t row : empty_rows_)
+    for (int h = 0; h < step_.shape.num_q_heads; ++h) write_output(args_, row, h, zeros, 0.0f, 0.0f);
+}
+
+void CpuPreparedStep::execute(const Launch& launch) {
+  ++executed_.launches;
+  const bool merges_only = launch.kind == Launch::Kind::kMerge;
+  executed_.merge_launches += merges_only ? 1 : 0;
+  const bool merge = launch.kind == Launch::Kind::kDecodeMerge;
+  const auto item = [&](std::int32_t i) {
+    if (merges_only) run_merge(plan_.merges()[i]);
+    else run_worker(i, merge);
+  };
+  // One item a task: workers may be as long as the whole step, and no thread should sit on two of them.
+  if (merges_only) tbb::parallel_for(launch.begin, launch.end, item);
+  else tbb::parallel_for(launch.begin, launch.end, item, tbb::simple_partitioner());
+}
+
+void CpuPreparedStep::run_worker(int worker, bool merge) {
+  const std::span<const Segment> segments = plan_.worker(worker);
+  context_->kernels.decode(step_.dtype)(args_, segments, scratch());
+  if (!merge) return;
+  for (const Segment& segment : segments) {
+    if (segment.slot == Segment::kNoSlot) continue;
+    const std::int32_t m = merge_of_slot_[segment.slot];
+    // Release what this thread wrote, acquire what the others did.
+    if (waits_[m].fetch_sub(1, std::memory_order_acq_rel) == 1) run_merge(plan_.merges()[m]);
+  }
+}
+
+void CpuPreparedStep::run_merge(const Merge& merge) { context_->kernels.merge(args_, merge, scratch()); }
+
+Scratch& CpuPreparedStep::scratch() { return scratch_[tbb::this_task_arena::current_thread_index()]; }
+
+}  // namespace pkv::detail

@@ -1,0 +1,58 @@
+#pragma once
+
+// What a kernel is told: plain pointers and byte strides, the same for every SIMD target.
+
+#include "persistentkv/core/dtype.hpp"
+#include "persistentkv/core/index_view.hpp"
+#include "persistentkv/core/layer.hpp"
+#include "persistentkv/core/page_table_view.hpp"
+#include "persistentkv/plan/work_plan.hpp"
+
+#include <cstdint>
+#include <span>
+
+namespace pkv::detail {
+
+/// Query heads that the kernels work on together. A group is done in chunks of it, the last one filled up with zeros.
+inline constexpr int kChunkHeads = 4;
+/// Tokens between two looks at the running maximum. K and V of a block stay in L1 while every chunk of heads uses them.
+inline constexpr int kBlockTokens = 32;
+/// FP32 lanes of the widest vector.
+inline constexpr int kMaxLanes = 16;
+
+/// One of K and V: the vector of (page, token, head) begins at data + the sum of index times stride.
+struct KvSource {
+  const char* data = nullptr;
+  std::int64_t page_bytes = 0;
+  std::int64_t token_bytes = 0;
+  std::int64_t head_bytes = 0;
+  int prefetch_tokens = 1;  ///< a prefetch for each so many tokens,
+  int prefetch_bytes = 64;  ///< and within these for each so many bytes of a vector
+};
+
+/// One layer's call, as the kernels see it.
+struct DecodeArgs {
+  const WorkPlan* plan = nullptr;
+  PageTableView table;
+  int page_size = 0;
+  int group_size = 0;
+  int head_dim = 0;
+  float scale = 1.0f;
+  KvSource k;
+  KvSource v;
+  QueryView q;
+  OutputView out;
+  LseView lse;              ///< data null: none wanted
+  float* slots = nullptr;   // [num_slots, group_size * (head_dim + 2)]: acc [G, d], then max [G], then sum [G]
+
+  [[nodiscard]] int num_chunks() const noexcept { return (group_size + kChunkHeads - 1) / kChunkHeads; }
+  [[nodiscard]] std::int64_t slot_floats() const noexcept { return std::int64_t{group_size} * (head_dim + 2); }
+  [[nodiscard]] float* slot(std::int32_t index) const noexcept { return slots + index * slot_floats(); }
+  /// First element of a row and query head, in elements from q.data; the same for out.
+  template <class View>
+  [[nodiscard]] static std::int64_t offset(const View& view, std::int64_t row, std::int64_t q_head) noexcept {
+    return (view.row_ids ? view.row_ids.at(row) : row) * view.row_stride + q_head * view.head_stride;
+  }
+};
+
+}  // namespace pkv::detail

@@ -1,0 +1,37 @@
+// Widening loads of K, V and q.
+
+#if defined(PKV_CPU_KERNELS_LOAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef PKV_CPU_KERNELS_LOAD_INL_H_
+#undef PKV_CPU_KERNELS_LOAD_INL_H_
+#else
+#define PKV_CPU_KERNELS_LOAD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace pkv::detail {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using FloatVec = hn::Vec<Floats>;
+
+/// Lanes(Floats()), as a constant: vectors of a fixed size may stand in arrays.
+inline constexpr int kLanes = static_cast<int>(HWY_MAX_BYTES / sizeof(float));
+static_assert(kLanes <= 16, "head_dim is a multiple of 16 lanes");
+
+/// kLanes elements from `data` on.
+template <class T>
+HWY_INLINE FloatVec load_wide(const T* HWY_RESTRICT data) {
+  const Floats df;
+  if constexpr (std::is_same_v<T, float>) return hn::LoadU(df, data);
+  else return hn::PromoteTo(df, hn::LoadU(hn::Rebind<T, Floats>(), data));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace pkv::detail
+HWY_AFTER_NAMESPACE();
+
+#endif  // PKV_CPU_KERNELS_LOAD_INL_H_

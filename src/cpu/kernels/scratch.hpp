@@ -1,0 +1,50 @@
+#pragma once
+
+// What a thread needs while it works: one cache-aligned piece of the workspace, and its own counters.
+
+#include "kernels/block_cursor.hpp"
+
+#include <array>
+#include <cstdint>
+
+namespace pkv::detail {
+
+/// Blocks whose addresses are known before they are needed, the current one included.
+inline constexpr int kBlocksAhead = 2;
+
+/// What a thread has done in a run.
+struct WorkCounts {
+  std::int64_t workers = 0;
+  std::int64_t segments = 0;
+  std::int64_t partials = 0;
+  std::int64_t kv_tokens = 0;
+};
+
+struct Scratch {
+  // Arrays in the workspace, for every chunk of heads one after the other. N is the number of lanes of the target.
+  float* q = nullptr;       // [chunks, head_dim / N, kChunkHeads, N], scaled
+  float* acc = nullptr;     // [chunks, kChunkHeads, head_dim]
+  float* max = nullptr;     // [chunks, kChunkHeads]
+  float* sum = nullptr;     // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
+  float* scores = nullptr;  // [kBlockTokens, kChunkHeads], one chunk at a time
+  std::array<TokenBlock, kBlocksAhead> blocks;
+  WorkCounts counts;
+
+  /// Floats behind the five arrays.
+  [[nodiscard]] static std::int64_t num_floats(const DecodeArgs& args) noexcept {
+    const std::int64_t chunks = args.num_chunks();
+    return chunks * (2 * std::int64_t{kChunkHeads} * args.head_dim + 2 * kMaxLanes) + kBlockTokens * kChunkHeads;
+  }
+  /// Lays the arrays out from `base` on, which is aligned to a cache line. head_dim is a multiple of 16: so are all.
+  void place(float* base, const DecodeArgs& args) noexcept {
+    const std::int64_t chunks = args.num_chunks();
+    const std::int64_t vectors = chunks * kChunkHeads * args.head_dim;
+    q = base;
+    acc = q + vectors;
+    max = acc + vectors;
+    sum = max + chunks * kMaxLanes;
+    scores = sum + chunks * kMaxLanes;
+  }
+};
+
+}  // namespace pkv::detail
