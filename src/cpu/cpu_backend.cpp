@@ -39,7 +39,8 @@ const detail::KernelTable& choose_kernels(const std::string& target) {
 }
 
 void require_host(const char* name, const IndexView& view) {
-  if (view && view.space != MemorySpace::kHost) throw Unsupported(fmt::format("{} is on a device, must be in host memory", name));
+  if (view && view.space != MemorySpace::kHost)
+    throw Unsupported(fmt::format("{} are on a device, must be in host memory", name));
 }
 
 std::vector<std::int32_t> row_lengths(const Step& step) {
@@ -97,9 +98,9 @@ class CpuBackend final : public Backend {
     const AttentionShape& shape = step.shape;
     if (plan.num_q_heads() != shape.num_q_heads || plan.num_kv_heads() != shape.num_kv_heads ||
         plan.head_dim() != shape.head_dim) {
-      throw InvalidArgument(fmt::format("plan is for {} query heads, {} KV heads of {}, must be the step's {}, {} and {}",
-                                        plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim(), shape.num_q_heads,
-                                        shape.num_kv_heads, shape.head_dim));
+      throw InvalidArgument(fmt::format(
+          "plan is for {} query heads, {} KV heads of {}, must be the step's {}, {} and {}", plan.num_q_heads(),
+          plan.num_kv_heads(), plan.head_dim(), shape.num_q_heads, shape.num_kv_heads, shape.head_dim));
     }
     if (plan.batch() != step.batch)
       throw InvalidArgument(fmt::format("plan is for a batch of {}, must be the step's, {}", plan.batch(), step.batch));
@@ -120,7 +121,9 @@ class CpuBackend final : public Backend {
 std::unique_ptr<Backend> make_cpu_backend(const CpuBackendConfig& config) {
   if (config.num_threads < 0 || config.num_threads > kMaxThreads)
     throw InvalidArgument(fmt::format("num_threads is {}, must be in [0, {}]", config.num_threads, kMaxThreads));
-  const int threads = config.num_threads > 0 ? config.num_threads : tbb::info::default_concurrency();
+  // More threads than the machine gives would only share its cores, and TBB would print a warning.
+  const int available = tbb::info::default_concurrency();
+  const int threads = config.num_threads > 0 ? std::min(config.num_threads, available) : available;
   return std::make_unique<CpuBackend>(
       std::make_shared<detail::CpuContext>(threads, choose_kernels(config.simd_target)));
 }

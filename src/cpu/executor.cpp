@@ -107,12 +107,16 @@ void CpuPreparedStep::execute(const Launch& launch) {
   executed_.merge_launches += merges_only ? 1 : 0;
   const bool merge = launch.kind == Launch::Kind::kDecodeMerge;
   const auto item = [&](std::int32_t i) {
-    if (merges_only) run_merge(plan_.merges()[i]);
-    else run_worker(i, merge);
+    if (merges_only)
+      run_merge(plan_.merges()[i]);
+    else
+      run_worker(i, merge);
   };
   // One item a task: workers may be as long as the whole step, and no thread should sit on two of them.
-  if (merges_only) tbb::parallel_for(launch.begin, launch.end, item);
-  else tbb::parallel_for(launch.begin, launch.end, item, tbb::simple_partitioner());
+  if (merges_only)
+    tbb::parallel_for(launch.begin, launch.end, item);
+  else
+    tbb::parallel_for(launch.begin, launch.end, item, tbb::simple_partitioner());
 }
 
 void CpuPreparedStep::run_worker(int worker, bool merge) {

@@ -11,7 +11,7 @@
 namespace pkv {
 
 struct CpuBackendConfig {
-  int num_threads = 0;      ///< 0: every hardware thread this process may use
+  int num_threads = 0;      ///< 0, or more than there are: every hardware thread this process may use
   std::string simd_target;  ///< one of cpu_simd_targets(), to study or test it; empty: the best one
 };
 

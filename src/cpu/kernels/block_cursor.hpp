@@ -13,8 +13,8 @@ namespace pkv::detail {
 struct TokenBlock {
   const Segment* segment = nullptr;  ///< null: there is no block
   int tokens = 0;
-  bool first = false;                 ///< of its segment
-  bool last = false;                  ///< of its segment
+  bool first = false;                ///< of its segment
+  bool last = false;                 ///< of its segment
   const char* k[kBlockTokens] = {};  ///< vectors; up to the next multiple of four the last token is repeated
   const char* v[kBlockTokens] = {};
 };

@@ -27,7 +27,8 @@ HWY_NOINLINE void begin_segment(const DecodeArgs& args, const Segment& segment, 
   const FloatVec scale = hn::Set(df, args.scale);
   const int heads = args.num_chunks() * kChunkHeads;
   for (int g = 0; g < heads; ++g) {
-    float* HWY_RESTRICT q = scratch.q + std::int64_t{g / kChunkHeads} * kChunkHeads * args.head_dim + g % kChunkHeads * kLanes;
+    float* HWY_RESTRICT q =
+        scratch.q + std::int64_t{g / kChunkHeads} * kChunkHeads * args.head_dim + g % kChunkHeads * kLanes;
     const bool real = g < args.group_size;
     const T* HWY_RESTRICT source = nullptr;
     if (real) {
@@ -65,7 +66,8 @@ inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segm
 }
 
 /// Asks for tokens [t, t + count) of a later block.
-HWY_INLINE void prefetch_tokens(const KvSource& source, const char* const* tokens, int end, int t, int count, int bytes) {
+HWY_INLINE void prefetch_tokens(const KvSource& source, const char* const* tokens, int end, int t, int count,
+                                int bytes) {
   for (int i = t; i < std::min(t + count, end); ++i) {
     if (i % source.prefetch_tokens != 0) continue;
     for (int at = 0; at < bytes; at += source.prefetch_bytes) __builtin_prefetch(tokens[i] + at, 0, 2);
@@ -88,13 +90,11 @@ void decode_worker(const DecodeArgs& args, std::span<const Segment> segments, Sc
       float* acc = scratch.acc + std::int64_t{c} * kChunkHeads * d;
       // The first chunk of heads brings the tokens in; the others find them in the cache.
       const int wanted = c == 0 ? later.tokens : 0;
-      block_scores<T>(block, d, scratch.q + std::int64_t{c} * kChunkHeads * d, scratch.scores, [&](int t) HWY_ATTR {
-        prefetch_tokens(args.k, later.k, wanted, t, kScoreTokens, vector_bytes);
-      });
+      block_scores<T>(block, d, scratch.q + std::int64_t{c} * kChunkHeads * d, scratch.scores,
+                      [&](int t) HWY_ATTR { prefetch_tokens(args.k, later.k, wanted, t, kScoreTokens, vector_bytes); });
       block_weights(block.tokens, d, scratch.scores, scratch.max + c * kChunkHeads, scratch.sum + c * kMaxLanes, acc);
-      accumulate_block<T>(block, d, scratch.scores, acc, [&](int t) HWY_ATTR {
-        prefetch_tokens(args.v, later.v, wanted, t, 1, vector_bytes);
-      });
+      accumulate_block<T>(block, d, scratch.scores, acc,
+                          [&](int t) HWY_ATTR { prefetch_tokens(args.v, later.v, wanted, t, 1, vector_bytes); });
     }
     scratch.counts.kv_tokens += block.tokens;
     if (block.last) end_segment(args, *block.segment, scratch);

@@ -42,8 +42,8 @@ struct DecodeArgs {
   KvSource v;
   QueryView q;
   OutputView out;
-  LseView lse;              ///< data null: none wanted
-  float* slots = nullptr;   // [num_slots, group_size * (head_dim + 2)]: acc [G, d], then max [G], then sum [G]
+  LseView lse;             ///< data null: none wanted
+  float* slots = nullptr;  // [num_slots, group_size * (head_dim + 2)]: acc [G, d], then max [G], then sum [G]
 
   [[nodiscard]] int num_chunks() const noexcept { return (group_size + kChunkHeads - 1) / kChunkHeads; }
   [[nodiscard]] std::int64_t slot_floats() const noexcept { return std::int64_t{group_size} * (head_dim + 2); }

@@ -26,8 +26,10 @@ static_assert(kLanes <= 16, "head_dim is a multiple of 16 lanes");
 template <class T>
 HWY_INLINE FloatVec load_wide(const T* HWY_RESTRICT data) {
   const Floats df;
-  if constexpr (std::is_same_v<T, float>) return hn::LoadU(df, data);
-  else return hn::PromoteTo(df, hn::LoadU(hn::Rebind<T, Floats>(), data));
+  if constexpr (std::is_same_v<T, float>)
+    return hn::LoadU(df, data);
+  else
+    return hn::PromoteTo(df, hn::LoadU(hn::Rebind<T, Floats>(), data));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -22,28 +22,28 @@ inline constexpr int kScoreTokens = kLanes == 16 ? 4 : 2;
 HWY_INLINE FloatVec add_within_blocks(const FloatVec (&heads)[kChunkHeads]) {
   const Floats df;
   const hn::Repartition<double, Floats> pairs;
-  const auto fold = [&](FloatVec a, FloatVec b) HWY_ATTR {
-    return hn::Add(hn::InterleaveLower(df, a, b), hn::InterleaveUpper(df, a, b));
-  };
+  const auto fold = [&](FloatVec a, FloatVec b)
+                        HWY_ATTR { return hn::Add(hn::InterleaveLower(df, a, b), hn::InterleaveUpper(df, a, b)); };
   const auto ab = hn::BitCast(pairs, fold(heads[0], heads[1]));
   const auto cd = hn::BitCast(pairs, fold(heads[2], heads[3]));
-  return hn::Add(hn::BitCast(df, hn::InterleaveLower(pairs, ab, cd)), hn::BitCast(df, hn::InterleaveUpper(pairs, ab, cd)));
+  return hn::Add(hn::BitCast(df, hn::InterleaveLower(pairs, ab, cd)),
+                 hn::BitCast(df, hn::InterleaveUpper(pairs, ab, cd)));
 }
 
 /// Adds up the blocks and stores [kScoreTokens, kChunkHeads] scores.
 HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RESTRICT scores) {
   const Floats df;
 #if HWY_MAX_BYTES == 64
-  const auto fold = [&](FloatVec a, FloatVec b) HWY_ATTR {
-    return hn::Add(hn::ConcatLowerLower(df, b, a), hn::ConcatUpperUpper(df, b, a));
-  };
+  const auto fold = [&](FloatVec a, FloatVec b)
+                        HWY_ATTR { return hn::Add(hn::ConcatLowerLower(df, b, a), hn::ConcatUpperUpper(df, b, a)); };
   // Blocks of even: token 0 twice, then token 2 twice, each holding half of the sum; odd: tokens 1 and 3.
   const FloatVec even = fold(sums[0], sums[2]);
   const FloatVec odd = fold(sums[1], sums[3]);
   hn::Store(hn::OddEvenBlocks(hn::Add(odd, hn::SwapAdjacentBlocks(odd)), hn::Add(even, hn::SwapAdjacentBlocks(even))),
             df, scores);
 #elif HWY_MAX_BYTES == 32
-  hn::Store(hn::Add(hn::ConcatLowerLower(df, sums[1], sums[0]), hn::ConcatUpperUpper(df, sums[1], sums[0])), df, scores);
+  hn::Store(hn::Add(hn::ConcatLowerLower(df, sums[1], sums[0]), hn::ConcatUpperUpper(df, sums[1], sums[0])), df,
+            scores);
 #else
   hn::Store(sums[0], df, scores);
   hn::Store(sums[1], df, scores + kLanes);
