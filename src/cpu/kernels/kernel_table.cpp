@@ -21,7 +21,7 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-const KernelTable* kernels() {
+const KernelTable* kernels_of_target() {
   static constexpr KernelTable kTable{
       .target = HWY_TARGET,
       .decode_f16 = decode_worker<hwy::float16_t>,
@@ -39,10 +39,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace pkv::detail {
 
-HWY_EXPORT(kernels);
+HWY_EXPORT(kernels_of_target);
 
 std::vector<const KernelTable*> supported_kernels() {
-  const auto& compiled = HWY_DISPATCH_TABLE(kernels);
+  const auto& compiled = HWY_DISPATCH_TABLE(kernels_of_target);
   const std::int64_t here = hwy::SupportedTargets();
   std::vector<const KernelTable*> found;
   // The first entry chooses, the last is the target that every machine has, those between are null or of one target.
