@@ -1,0 +1,110 @@
+#include "conformance/execute.hpp"
+
+#include "conformance/resident.hpp"
+#include "persistentkv/plan/planner.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace pkv::conformance {
+
+namespace {
+
+void check_counter(const char* name, std::int64_t actual, std::int64_t expected, const std::string& how) {
+  if (actual != expected) throw Failure(fmt::format("{}: executed().{} is {}, the plan's {}", how, name, actual, expected));
+}
+
+void check_counters(const ExecutedCounters& actual, const WorkPlan& plan, const std::string& how) {
+  const PlanCounters& expected = plan.counters();
+  check_counter("launches", actual.launches, expected.launches, how);
+  check_counter("merge_launches", actual.merge_launches, expected.merge_launches, how);
+  check_counter("decode_ctas", actual.decode_ctas, expected.decode_ctas, how);
+  check_counter("segments", actual.segments, expected.segments, how);
+  check_counter("partials", actual.partials, expected.partials, how);
+  check_counter("merge_bytes", actual.merge_bytes, expected.merge_bytes, how);
+  check_counter("kv_tokens", actual.kv_tokens, expected.kv_tokens * plan.num_kv_heads(), how);
+}
+
+}  // namespace
+
+std::string to_string(const ProblemSpec& spec) {
+  return fmt::format(
+      "Hq {} Hkv {} d {} scale {:.4g} {} -> {}, page {}, layout {}, table {}, lengths form {} {}{}{}{}{}, lse {}, score "
+      "scale {}, {} needles, lengths [{}]",
+      spec.shape.num_q_heads, spec.shape.num_kv_heads, spec.shape.head_dim, spec.shape.scale(), to_string(spec.dtype),
+      to_string(spec.out_dtype), spec.page_size, static_cast<int>(spec.layout), static_cast<int>(spec.table),
+      static_cast<int>(spec.lengths_form), spec.share_prefix ? "shared-prefix " : "", spec.padded ? "padded " : "",
+      spec.row_ids ? "row-ids " : "", spec.heads_first ? "heads-first " : "",
+      spec.lse ? (*spec.lse == LseBase::kTwo ? "base 2" : "base e") : "none", spec.score_scale, spec.needles.size(),
+      fmt::join(spec.lengths, " "));
+}
+
+std::string to_string(const Cut& cut) {
+  return fmt::format("{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}", to_string(cut.schedule),
+                     cut.options.tile_tokens, cut.options.splits, cut.options.bucket_tokens, cut.options.num_workers,
+                     cut.options.segment_cost_tokens);
+}
+
+std::string why_not(const Context& context, const ProblemSpec& spec) {
+  return context.backend->capabilities().why_not(spec.shape, spec.dtype, spec.page_size);
+}
+
+Cut random_cut(Schedule schedule, int tile_tokens, Random& random) {
+  Cut cut{schedule, {}};
+  cut.options.tile_tokens = tile_tokens;
+  cut.options.splits = random.chance(0.5) ? 0 : static_cast<int>(random.in(1, 9));
+  cut.options.bucket_tokens = static_cast<int>(random.in(1, 300));
+  cut.options.num_workers = static_cast<int>(random.in(1, 24));
+  cut.options.segment_cost_tokens = static_cast<int>(random.in(0, 64));
+  return cut;
+}
+
+WorkPlan plan_of(const Step& step, const Cut& cut) {
+  std::vector<std::int32_t> lengths;
+  std::vector<std::int32_t> capacities;
+  for (std::int64_t row = 0; row < step.batch; ++row) {
+    lengths.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
+    capacities.push_back(static_cast<std::int32_t>(
+        std::min<std::int64_t>(step.table.capacity_pages(row) * step.page_size, kMaxRowTokens)));
+  }
+  return make_plan(cut.schedule, {step.shape, lengths, capacities}, cut.options);
+}
+
+void run_layer(Context& context, PreparedStep& prepared, LayerData& data) {
+  data.poison_outputs();
+  ResidentLayer resident(*context.subject.memory, data);
+  prepared.run(resident.layer());
+  resident.download();
+}
+
+void check_run(Context& context, PreparedStep& prepared, Problem& problem, const WorkPlan* plan,
+               const std::string& how) {
+  const std::string what = how + "; " + to_string(problem.spec);
+  try {
+    run_layer(context, prepared, problem.layer_data);
+  } catch (const std::exception& error) {
+    throw Failure(fmt::format("{}: run threw: {}", what, error.what()));
+  }
+  ++context.ran;
+  const std::string wrong = problem.expectation.disagreement();
+  if (!wrong.empty()) throw Failure(fmt::format("{}: {}", what, wrong));
+  if (plan != nullptr) check_counters(prepared.executed(), *plan, what);
+}
+
+void check_cut(Context& context, Problem& problem, const Cut& cut) {
+  const std::vector<Schedule>& schedules = context.backend->capabilities().schedules;
+  if (std::find(schedules.begin(), schedules.end(), cut.schedule) == schedules.end())
+    return context.skip(fmt::format("schedule {} is not offered", to_string(cut.schedule)));
+  std::unique_ptr<PreparedStep> prepared;
+  try {
+    prepared = context.backend->prepare(problem.step(), cut.schedule, cut.options);
+  } catch (const std::exception& error) {
+    throw Failure(fmt::format("{}; {}: prepare threw: {}", to_string(cut), to_string(problem.spec), error.what()));
+  }
+  const WorkPlan plan = plan_of(problem.step(), cut);
+  check_run(context, *prepared, problem, &plan, to_string(cut));
+}
+
+}  // namespace pkv::conformance

@@ -1,0 +1,58 @@
+#pragma once
+
+// A backend that is as plain as can be, and that can be broken on purpose: the suite must pass it whole, and must fail
+// it with any one fault.
+
+#include "persistentkv/engine/backend.hpp"
+
+#include <array>
+#include <memory>
+#include <string_view>
+
+namespace pkv::conformance {
+
+enum class Fault {
+  kNone,
+  kDropsLastToken,
+  kDropsFirstTokenOfSegments,
+  kDoublesLastTokenOfSegments,
+  kReadsToTheEndOfThePage,
+  kMultipliesMaskedValues,
+  kMergesWithoutRescaling,
+  kMergesAllButTheLastPartial,
+  kAveragesPartials,
+  kSubtractsNoMaximum,
+  kForgetsEmptyRows,
+  kForgetsLseOfEmptyRows,
+  kTrustsNegativeLengths,
+  kIgnoresHeadStride,
+  kUsesHeadStrideOfOneHead,
+  kIgnoresPageStride,
+  kUsesStridesOfKForV,
+  kInterleavesGroups,
+  kIgnoresScale,
+  kIgnoresQueryRowIds,
+  kIgnoresOutputRowIds,
+  kIgnoresTableRowIds,
+  kIgnoresEntryDivisor,
+  kIgnoresDelta,
+  kAlwaysNaturalLse,
+  kIgnoresLseStrides,
+  kWritesOutInTheStepsDtype,
+  kRoundsAccumulators,
+  kWritesPastTheHead,
+  kKeepsTheFirstLayer,
+  kSharesTheLastPlan,
+  kIsNotDeterministic,
+  kCountsThePlan,
+  kTakesForeignPlans,
+  kChecksNoSteps,
+  kChecksNoLayers,
+  kWritesBeforeItChecks,
+  kRefusesWithoutWords,
+  kRunsUnsupportedShapes,
+};
+
+[[nodiscard]] std::unique_ptr<Backend> make_model_backend(Fault fault = Fault::kNone);
+
+}  // namespace pkv::conformance
