@@ -13,7 +13,8 @@ namespace pkv::conformance {
 namespace {
 
 void check_counter(const char* name, std::int64_t actual, std::int64_t expected, const std::string& how) {
-  if (actual != expected) throw Failure(fmt::format("{}: executed().{} is {}, the plan's {}", how, name, actual, expected));
+  if (actual != expected)
+    throw Failure(fmt::format("{}: executed().{} is {}, the plan's {}", how, name, actual, expected));
 }
 
 void check_counters(const ExecutedCounters& actual, const WorkPlan& plan, const std::string& how) {
@@ -31,7 +32,7 @@ void check_counters(const ExecutedCounters& actual, const WorkPlan& plan, const 
 
 std::string to_string(const ProblemSpec& spec) {
   return fmt::format(
-      "Hq {} Hkv {} d {} scale {:.4g} {} -> {}, page {}, layout {}, table {}, lengths form {} {}{}{}{}{}, lse {}, score "
+      "Hq {} Hkv {} d {} scale {:.4g} {} -> {}, page {}, layout {}, table {}, lengths form {} {}{}{}{}, lse {}, score "
       "scale {}, {} needles, lengths [{}]",
       spec.shape.num_q_heads, spec.shape.num_kv_heads, spec.shape.head_dim, spec.shape.scale(), to_string(spec.dtype),
       to_string(spec.out_dtype), spec.page_size, static_cast<int>(spec.layout), static_cast<int>(spec.table),

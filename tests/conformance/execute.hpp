@@ -15,7 +15,9 @@ namespace pkv::conformance {
 /// A problem with one layer and what the oracle says of it.
 struct Problem {
   Problem(const ProblemSpec& of, std::uint64_t seed)
-      : spec(of), step_data(of, seed), layer_data(of, step_data.step(), seed + 1),
+      : spec(of),
+        step_data(of, seed),
+        layer_data(of, step_data.step(), seed + 1),
         expectation(step_data.step(), layer_data) {}
 
   [[nodiscard]] const Step& step() const noexcept { return step_data.step(); }

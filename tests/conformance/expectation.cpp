@@ -16,9 +16,12 @@ constexpr double kLseLimit = 1e-4;
 
 double l2_limit(DType dtype) {
   switch (dtype) {
-    case DType::kF16: return 1e-3;
-    case DType::kBF16: return 8e-3;
-    case DType::kF32: return 1e-5;
+    case DType::kF16:
+      return 1e-3;
+    case DType::kBF16:
+      return 8e-3;
+    case DType::kF32:
+      return 1e-5;
   }
   return 0.0;
 }

@@ -77,8 +77,10 @@ std::vector<Design> designs(int count, std::uint64_t seed) {
     spec.padded = random.chance(0.5);
     spec.row_ids = random.chance(0.5);
     spec.heads_first = random.chance(0.3);
-    if (random.chance(0.2)) spec.lse.reset();
-    else spec.lse = random.chance(0.5) ? LseBase::kTwo : LseBase::kNatural;
+    if (random.chance(0.2))
+      spec.lse.reset();
+    else
+      spec.lse = random.chance(0.5) ? LseBase::kTwo : LseBase::kNatural;
   }
   return designs;
 }
@@ -93,10 +95,17 @@ std::vector<std::int64_t> draw_lengths(const Design& design, Random& random) {
     const std::int64_t unit = random.chance(0.5) ? design.spec.page_size : design.tile_tokens;
     std::int64_t length = 0;
     switch (random.in(0, 5)) {
-      case 0: length = random.chance(0.5) ? 0 : random.in(-5, -1); break;
-      case 1: length = random.in(1, 8); break;
-      case 2: length = random.in(1, budget); break;
-      default: length = unit * random.in(1, std::max<std::int64_t>(1, 260 / unit)) + random.in(-1, 1);
+      case 0:
+        length = random.chance(0.5) ? 0 : random.in(-5, -1);
+        break;
+      case 1:
+        length = random.in(1, 8);
+        break;
+      case 2:
+        length = random.in(1, budget);
+        break;
+      default:
+        length = unit * random.in(1, std::max<std::int64_t>(1, 260 / unit)) + random.in(-1, 1);
     }
     length = std::min(length, budget);
     budget -= std::max<std::int64_t>(length, 0);

@@ -21,9 +21,7 @@ struct State {
   std::vector<float> acc;
 };
 
-std::int64_t row_of(const IndexView& ids, std::int64_t row, bool ignore) {
-  return ids && !ignore ? ids.at(row) : row;
-}
+std::int64_t row_of(const IndexView& ids, std::int64_t row, bool ignore) { return ids && !ignore ? ids.at(row) : row; }
 
 class ModelPrepared : public PreparedStep {
  public:
@@ -107,11 +105,13 @@ class ModelPrepared : public PreparedStep {
     std::vector<State> states;
     const int group_size = step_.shape.group_size();
     for (int g = 0; g < group_size; ++g) {
-      const int head = is(Fault::kInterleavesGroups) ? g * step_.shape.num_kv_heads + s.kv_head
-                                                     : s.kv_head * group_size + g;
+      const int head =
+          is(Fault::kInterleavesGroups) ? g * step_.shape.num_kv_heads + s.kv_head : s.kv_head * group_size + g;
       State state = attend(s, head);
-      if (s.slot == Segment::kNoSlot) write(s.row, head, state);
-      else states.push_back(std::move(state));
+      if (s.slot == Segment::kNoSlot)
+        write(s.row, head, state);
+      else
+        states.push_back(std::move(state));
     }
     if (s.slot == Segment::kNoSlot) return;
     executed_.partials += group_size;
@@ -140,8 +140,7 @@ class ModelPrepared : public PreparedStep {
 
   [[nodiscard]] std::int64_t element(const PagedTensorView& tensor, const Segment& s, std::int64_t token) const {
     const std::int64_t page = step_.table.page(step_.table.base(s.row), token / step_.page_size);
-    const std::int64_t dense_page =
-        std::int64_t{step_.page_size} * step_.shape.num_kv_heads * step_.shape.head_dim;
+    const std::int64_t dense_page = std::int64_t{step_.page_size} * step_.shape.num_kv_heads * step_.shape.head_dim;
     const std::int64_t page_stride = is(Fault::kIgnoresPageStride) ? dense_page : tensor.page_stride;
     std::int64_t head_stride = tensor.head_stride;
     if (is(Fault::kIgnoresHeadStride)) head_stride = step_.shape.head_dim;
@@ -165,7 +164,10 @@ class ModelPrepared : public PreparedStep {
     state.max = max;
     state.sum = state.sum * shrink + weight;
     const std::int64_t v_offset =
-        element(is(Fault::kUsesStridesOfKForV) ? PagedTensorView{layer_.kv.v.data, layer_.kv.k.page_stride, layer_.kv.k.token_stride, layer_.kv.k.head_stride} : layer_.kv.v, s, token);
+        element(is(Fault::kUsesStridesOfKForV) ? PagedTensorView{layer_.kv.v.data, layer_.kv.k.page_stride,
+                                                                 layer_.kv.k.token_stride, layer_.kv.k.head_stride}
+                                               : layer_.kv.v,
+                s, token);
     for (std::size_t i = 0; i < state.acc.size(); ++i) {
       const float value = load_element(layer_.kv.v.data, step_.dtype, v_offset + static_cast<std::int64_t>(i));
       state.acc[i] = state.acc[i] * shrink + weight * value;
@@ -209,14 +211,15 @@ class ModelPrepared : public PreparedStep {
     for (std::size_t i = 0; i < state.acc.size(); ++i)
       store_element(layer_.out.data, dtype, offset + static_cast<std::int64_t>(i), state.acc[i] / state.sum);
     const bool gap = layer_.out.head_stride > step_.shape.head_dim && layer_.out.row_stride > step_.shape.head_dim;
-    if (is(Fault::kWritesPastTheHead) && gap) store_element(layer_.out.data, dtype, offset + step_.shape.head_dim, 0.0f);
+    if (is(Fault::kWritesPastTheHead) && gap)
+      store_element(layer_.out.data, dtype, offset + step_.shape.head_dim, 0.0f);
     if (!layer_.lse) return;
     if (is(Fault::kForgetsLseOfEmptyRows) && state.max == -kInfinity) return;
     float lse = state.max + std::log(state.sum);
     if (layer_.lse->base == LseBase::kTwo && !is(Fault::kAlwaysNaturalLse)) lse /= std::numbers::ln2_v<float>;
-    layer_.lse->data[is(Fault::kIgnoresLseStrides) ? out_row * step_.shape.num_q_heads + head
-                                                   : out_row * layer_.lse->row_stride + head * layer_.lse->head_stride] =
-        lse;
+    layer_.lse
+        ->data[is(Fault::kIgnoresLseStrides) ? out_row * step_.shape.num_q_heads + head
+                                             : out_row * layer_.lse->row_stride + head * layer_.lse->head_stride] = lse;
   }
 
   Step step_;

@@ -11,8 +11,8 @@
 namespace pkv::conformance {
 
 struct OnePass {
-  std::vector<float> out;      // [head_dim], before rounding to the type of out
-  double score_noise = 0.0;    ///< what rounding in FP32 may do to a score, and so to the logarithm of a weight
+  std::vector<float> out;    // [head_dim], before rounding to the type of out
+  double score_noise = 0.0;  ///< what rounding in FP32 may do to a score, and so to the logarithm of a weight
 };
 
 /// Online softmax over the tokens in order, in FP32. The row must not be empty.

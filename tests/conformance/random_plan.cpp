@@ -61,7 +61,8 @@ class RandomPlanner {
 
   /// Gives the slots other numbers, with some that nobody uses.
   void scatter_slots(std::vector<Phase>& phases) {
-    parts_.num_slots = static_cast<std::int32_t>(parts_.merge_slots.size()) + static_cast<std::int32_t>(random_.in(0, 5));
+    parts_.num_slots =
+        static_cast<std::int32_t>(parts_.merge_slots.size()) + static_cast<std::int32_t>(random_.in(0, 5));
     std::vector<std::int32_t> numbers(static_cast<std::size_t>(parts_.num_slots));
     std::iota(numbers.begin(), numbers.end(), 0);
     random_.shuffle(numbers);

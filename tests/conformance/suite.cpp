@@ -28,8 +28,7 @@ class SuiteTest : public ::testing::Test {
   void TestBody() override {
     const Verdict verdict = run_case(test_, subject_, test_seed());
     tally_->add(verdict);
-    if (!verdict.failure.empty())
-      FAIL() << verdict.failure << "\nto see it again: PKV_TEST_SEED=" << test_seed();
+    if (!verdict.failure.empty()) FAIL() << verdict.failure << "\nto see it again: PKV_TEST_SEED=" << test_seed();
     if (verdict.ran == 0 && !verdict.skipped.empty()) GTEST_SKIP() << verdict.skipped.begin()->first;
   }
 

@@ -26,8 +26,7 @@ TEST_P(SuiteMutants, AreFound) {
   FAIL() << "no case fails this fault; PKV_TEST_SEED=" << test_seed();
 }
 
-INSTANTIATE_TEST_SUITE_P(Fault, SuiteMutants,
-                         ::testing::Range(1, static_cast<int>(Fault::kRunsUnsupportedShapes) + 1));
+INSTANTIATE_TEST_SUITE_P(Fault, SuiteMutants, ::testing::Range(1, static_cast<int>(Fault::kRunsUnsupportedShapes) + 1));
 
 }  // namespace
 }  // namespace pkv::conformance
