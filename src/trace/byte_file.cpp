@@ -62,8 +62,6 @@ std::size_t ByteFile::read(char* to, std::size_t capacity) {
   head_read_ += count;
   if (count < capacity) count += read_file(to + count, capacity - count);
   check_text({to, count});
-  if (count > 0) last_ = to[count - 1];
-  if (count < capacity && last_ != '\n') to[count++] = last_ = '\n';
   return count;
 }
 

@@ -20,8 +20,8 @@ inline constexpr std::int64_t kMaxLineBytes = std::int64_t{1} << 24;
 /// `text` as it can be shown in a message: in quotes, control characters escaped, cut where it is long.
 [[nodiscard]] std::string shown(std::string_view text);
 
-/// Reads once, from the beginning to the end, so that pipes will do. A byte order mark is dropped, and an end of line
-/// that is missing at the end is added: readers see whole lines only. A zero byte is an error.
+/// Reads once, from the beginning to the end, so that pipes will do. A byte order mark is dropped; a zero byte is an
+/// error.
 class ByteFile {
  public:
   /// Throws IoError.
@@ -47,7 +47,6 @@ class ByteFile {
   std::string head_;
   std::size_t head_read_ = 0;
   std::int64_t lines_ = 0;  // ended so far
-  char last_ = '\n';
 };
 
 }  // namespace pkv::detail

@@ -19,15 +19,22 @@
 
 namespace pkv::detail {
 
+/// Adds the end of line that may be missing at the end: the library would look for it in bytes left from before.
 class CsvBytes final : public io::ByteSourceBase {
  public:
   explicit CsvBytes(ByteFile file) : file_(std::move(file)) {}
+
   int read(char* buffer, int size) override {
-    return static_cast<int>(file_.read(buffer, static_cast<std::size_t>(size)));
+    const auto capacity = static_cast<std::size_t>(size);
+    std::size_t count = file_.read(buffer, capacity);
+    if (count > 0) last_ = buffer[count - 1];
+    if (count < capacity && last_ != '\n') buffer[count++] = last_ = '\n';
+    return static_cast<int>(count);
   }
 
  private:
   ByteFile file_;
+  char last_ = '\n';
 };
 
 /// N columns by name, in any order, others ignored. A cell is null where the header lacks its column.

@@ -11,6 +11,7 @@ namespace pkv::detail {
 
 namespace {
 
+constexpr std::size_t kYearEnd = std::string_view("2023").size();
 constexpr std::size_t kTimeSeparator = std::string_view("2023-11-16").size();
 constexpr std::size_t kSecondsEnd = std::string_view("2023-11-16 18:15:46").size();
 constexpr std::size_t kLongest = std::string_view("2023-11-16 18:15:46.6805900+00:00").size();
@@ -22,6 +23,7 @@ TimestampParser::TimestampParser() { stream_.imbue(std::locale::classic()); }
 std::optional<std::int64_t> TimestampParser::parse_us(std::string_view text) {
   if (text.size() < kSecondsEnd || text.size() > kLongest) return std::nullopt;
   if (text.find_first_not_of("0123456789-+:.TZ ") != std::string_view::npos) return std::nullopt;
+  if (text.find_first_not_of("0123456789") != kYearEnd) return std::nullopt;  // the library would take a sign
   std::string spaced(text);
   if (spaced[kTimeSeparator] == 'T') spaced[kTimeSeparator] = ' ';
   if (spaced.back() == 'Z') spaced.pop_back();

@@ -83,7 +83,7 @@ TEST_F(HostileFiles, Timestamps) {
        {"", "2023-11-16", "18:15:46", "2023-13-16 18:15:46", "2023-02-29 18:15:46", "2023-11-16 24:15:46",
         "2023-11-16 18:60:46", "2023-11-16 18:15:61", "2023-11-16 18:15:46.12345678", "2023-11-16 18:15:46x",
         "2023-11-16 18:15:46 UTC", "2023-11-16 18:15:46+", "2023-11-16 18:15:46+1:0x", "2023/11/16 18:15:46",
-        "2023-11-16T18:15:46ZZ", "-999-11-16 18:15:46", "1700158546.68059012345", "NaN"})
+        "2023-11-16T18:15:46ZZ", "-999-11-16 18:15:46", "20231-1-16 18:15:46", "1700158546.68059012345", "NaN"})
     expect_refused(fmt::format("TIMESTAMP,ContextTokens,GeneratedTokens\n{},1,1\n", bad), 2,
                    AllOf(HasSubstr("TIMESTAMP is '"), HasSubstr("must be a date and time")));
   expect_refused("TIMESTAMP,ContextTokens,GeneratedTokens\n0001-01-01 00:00:00,1,1\n9999-12-31 00:00:00,1,1\n", 3,
@@ -144,27 +144,27 @@ TEST_F(HostileFiles, HashIds) {
 
 TEST_F(HostileFiles, BrokenJson) {
   const std::string row = R"({"prompt":1,"decode":1})";
-  for (const char* const end : {"", ",", ",\n"})
-    expect_refused("[" + row + end, end[0] == ',' && end[1] == '\n' ? 3 : 2, HasSubstr("must end with ']'"));
-  expect_refused("[", 2, HasSubstr("must end with ']'"));
+  for (const char* const end : {"", ",", " "}) expect_refused("[" + row + end, 1, HasSubstr("must end with ']'"));
+  expect_refused("[" + row + ",\n", 2, HasSubstr("must end with ']'"));
+  expect_refused("[", 1, HasSubstr("must end with ']'"));
   expect_refused("[" + row + "]]", 1, HasSubstr("goes on after"));
   expect_refused("[" + row + row + "]", 1, HasSubstr("must have ',' or ']'"));
   expect_refused("[," + row + "]", 1, HasSubstr("must have an object"));
   expect_refused("[" + row + ",]", 1, HasSubstr("must have an object"));
   expect_refused("[1]", 1, HasSubstr("must have an object"));
   expect_refused("[[1]]", 1, HasSubstr("must have an object"));
-  expect_refused("[" + row + ",{\"prompt\":", 2, HasSubstr("not valid JSON"));
+  expect_refused("[" + row + ",{\"prompt\":", 1, HasSubstr("not valid JSON"));
   expect_refused("[\n{\"a\":\"\xff\"}]", 2, HasSubstr("not valid JSON"));
   expect_refused("{\"prompt\":1,\"decode\":1}", 1, HasSubstr("must start with '['"), TraceFormat::kPlainJson);
   expect_refused("{\"timestamp\":1,\n", 1, HasSubstr("not valid JSON"));
-  expect_refused("{}\n5\n", 2, HasSubstr("must be an object"), TraceFormat::kMooncake);
+  expect_refused("5\n", 1, HasSubstr("must be an object"), TraceFormat::kMooncake);
   expect_refused("[]\n", 1, HasSubstr("must be an object"), TraceFormat::kMooncake);
   expect_refused("{}{}\n", 1, HasSubstr("not valid JSON"), TraceFormat::kMooncake);
 }
 
 TEST_F(HostileFiles, DeepNesting) {
   const std::string deep = std::string(1'000'000, '[');
-  expect_refused("[{\"x\":" + deep, 2, HasSubstr("not valid JSON"));
+  expect_refused("[{\"x\":" + deep, 1, HasSubstr("not valid JSON"));
   EXPECT_EQ(outcome(write("deep", "[{\"x\":" + deep + std::string(deep.size(), ']') + ",\"prompt\":1,\"decode\":1}]")),
             "1 requests");
 }
@@ -181,7 +181,7 @@ TEST_F(HostileFiles, Empty) {
 TEST_F(HostileFiles, NoTextFile) {
   EXPECT_THAT(outcome(folder_.string()), AllOf(StartsWith(folder_.string() + ":1: "), HasSubstr("directory")));
   EXPECT_THAT(outcome(path("absent")), AllOf(StartsWith(path("absent:1: ")), HasSubstr("cannot be opened")));
-  EXPECT_THAT(outcome("/dev/zero"), HasSubstr("zero byte"));
+  EXPECT_THAT(outcome("/dev/zero", TraceFormat::kPlainCsv), HasSubstr("zero byte"));
   expect_refused(std::string("prompt,decode\n1,1\n1,\0001\n", 22), 3, HasSubstr("zero byte"));
   expect_refused(std::string("[{\"prompt\":1,\n\0", 15), 2, HasSubstr("zero byte"));
   if (::geteuid() != 0) {
