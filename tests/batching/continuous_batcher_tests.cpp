@@ -27,7 +27,7 @@ Request request(std::int64_t prompt, std::int64_t decode, std::int64_t arrival, 
 
 std::vector<std::int64_t> ids_of(const StepView& step) {
   std::vector<std::int64_t> ids;
-  for (const StepRow& row : step.rows) ids.push_back(row.request_id);
+  for (const ActiveRow& row : step.rows) ids.push_back(row.request_id);
   return ids;
 }
 

@@ -33,7 +33,7 @@ struct ActiveRow {
 
 /// What is to be decoded now. Borrowed from the batcher until its next call. Rows stand in order of admission.
 struct StepView {
-  std::span<const ActiveRow> rows;                  // [batch], never empty
+  std::span<const ActiveRow> rows;                // [batch], never empty
   std::span<const std::int32_t> lengths;          // [batch] tokens to attend: prompt_tokens + k at a request's step k
   std::span<const std::int32_t> capacity_tokens;  // [batch] tokens that the row's pages hold
   PageTableView table;                            // [batch, max_pages] int32, -1 past a row's last page
@@ -137,8 +137,8 @@ class ContinuousBatcher {
   bool source_ended_ = false;
   bool in_step_ = false;
 
-  std::vector<Active> active_;  // in order of admission
-  std::vector<ActiveRow> rows_;   // [active], as are the next three
+  std::vector<Active> active_;   // in order of admission
+  std::vector<ActiveRow> rows_;  // [active], as are the next three
   std::vector<std::int32_t> slots_;
   std::vector<std::int32_t> lengths_;
   std::vector<std::int32_t> capacity_tokens_;
