@@ -32,7 +32,6 @@ class Cursor {
     return *this;
   }
   friend bool operator==(const Cursor& a, const Cursor& b) { return a.at_ == b.at_; }
-  friend bool operator!=(const Cursor& a, const Cursor& b) { return a.at_ != b.at_; }
 
  private:
   const char* at_;
@@ -69,7 +68,9 @@ std::string join_path(const std::string& path, std::string_view key) {
 }
 
 LocatedJson::LocatedJson(std::string_view text, std::string source) : source_(std::move(source)) {
-  const char* read = text.data();
+  const char* const begin = text.data();
+  const char* const end_of_text = begin + text.size();
+  const char* read = begin;
   LineCounter lines(text);
   std::vector<Frame> frames;
 
@@ -80,7 +81,7 @@ LocatedJson::LocatedJson(std::string_view text, std::string source) : source_(st
       path = frame.is_array ? fmt::format("{}[{}]", frame.path, frame.next_index++) : join_path(frame.path, frame.key);
     }
     // A number is known to have ended only by what follows it, which may be the end of its line.
-    const char* end = read > text.data() && read[-1] == '\n' ? read - 1 : read;
+    const char* end = read > begin && read[-1] == '\n' ? read - 1 : read;
     const int line = lines.line_before(end);
     if (!line_of_.emplace(path, line).second)
       throw IoError(fmt::format("{}:{}: {} is given twice, must be given once", source_, line, path));
@@ -113,7 +114,7 @@ LocatedJson::LocatedJson(std::string_view text, std::string source) : source_(st
   };
 
   try {
-    root_ = json::parse(Cursor(text.data(), &read), Cursor(text.data() + text.size(), &read), on_event);
+    root_ = json::parse(Cursor(begin, &read), Cursor(end_of_text, &read), on_event);
   } catch (const json::exception& error) {
     throw IoError(fmt::format("{}:{}: not valid JSON: {}", source_, lines.line_before(read), error.what()));
   }

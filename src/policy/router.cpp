@@ -59,6 +59,7 @@ std::string why_not_covered(const DeviceProfile& profile, const PolicyInput& inp
                        fmt::join(profile.head_dims, ", "));
   }
   std::vector<std::string_view> names;
+  names.reserve(profile.dtypes.size());
   for (const DType dtype : profile.dtypes) names.push_back(to_string(dtype));
   return fmt::format("calibrated dtypes: dtype is {}, must be one of {}", to_string(input.dtype),
                      fmt::join(names, ", "));
@@ -68,7 +69,7 @@ std::string why_gated(const Gate& gate, const StepSummary& step) {
   const std::int64_t value = step.value(gate.quantity);
   const bool below = gate.min && value < *gate.min;
   return fmt::format("{}: {} is {}, must be at {} {}", gate.name, to_string(gate.quantity), value,
-                     below ? "least" : "most", below ? *gate.min : *gate.max);
+                     below ? "least" : "most", (below ? gate.min : gate.max).value_or(value));
 }
 
 std::string reason_for(const Decision& decision, const std::string& not_covered) {
