@@ -112,6 +112,11 @@ LayerData::LayerData(const ProblemSpec& spec, const Step& step, std::uint64_t se
   std::byte* k = kv_.data() + pad * size;
   std::byte* v = k + (dense / 2 + pad * step.num_pages) * size;
   layer_.kv = KvCacheView::dense(spec.layout, spec.shape, spec.dtype, spec.page_size, step.num_pages, k, v);
+  if (spec.padded && (spec.layout == KvLayout::kHND || spec.layout == KvLayout::kNHD)) {
+    // K and V each have strides of their own: V is the other way round.
+    const KvLayout other = spec.layout == KvLayout::kHND ? KvLayout::kNHD : KvLayout::kHND;
+    layer_.kv.v = KvCacheView::dense(other, spec.shape, spec.dtype, spec.page_size, step.num_pages, k, v).v;
+  }
   layer_.kv.k.page_stride += pad;
   layer_.kv.v.page_stride += pad;
   make_rows(spec, spec.dtype, random, layer_.q, q_, q_ids_);

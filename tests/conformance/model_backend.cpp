@@ -27,7 +27,6 @@ class ModelPrepared : public PreparedStep {
  public:
   ModelPrepared(const Step& step, std::shared_ptr<const WorkPlan> plan, Fault fault)
       : step_(step), plan_(std::move(plan)), fault_(fault) {
-    if (fault == Fault::kIgnoresDelta) step_.lengths.delta = 0;
     if (fault == Fault::kIgnoresScale) step_.shape.softmax_scale = 0.0;
     if (fault == Fault::kIgnoresEntryDivisor) step_.table.entry_divisor = 1;
     if (fault == Fault::kIgnoresTableRowIds) step_.table.row_ids = {};
@@ -35,12 +34,14 @@ class ModelPrepared : public PreparedStep {
 
   void run(const Layer& given, StreamHandle) override {
     if (fault_ == Fault::kWritesBeforeItChecks && given.out.data != nullptr && step_.batch > 0)
-      store_element(given.out.data, DType::kF16, 0, 1.0f);
-    check(given);
-    if (fault_ != Fault::kKeepsTheFirstLayer || runs_ == 0) layer_ = given;
-    layer_.out = given.out;
-    layer_.lse = given.lse;
-    ++runs_;
+      *static_cast<char*>(given.out.data) = 1;
+    if (!check(given)) return;
+    const PagedTensorView first_k = layer_.kv.k;
+    layer_ = given;
+    if (fault_ == Fault::kKeepsTheFirstStrides && first_k.data != nullptr) {
+      layer_.kv.k = first_k;
+      layer_.kv.k.data = given.kv.k.data;
+    }
     executed_ = {};
     slots_.assign(static_cast<std::size_t>(plan_->num_slots()), {});
     if (fault_ != Fault::kForgetsEmptyRows) write_empty_rows();
@@ -53,14 +54,16 @@ class ModelPrepared : public PreparedStep {
  private:
   [[nodiscard]] bool is(Fault fault) const { return fault_ == fault; }
 
-  void check(const Layer& layer) const {
-    if (is(Fault::kChecksNoLayers)) return;
+  /// False where a broken model takes a bad layer, and does nothing with it.
+  [[nodiscard]] bool check(const Layer& layer) const {
     try {
       layer.validate(step_);
     } catch (const InvalidArgument&) {
+      if (is(Fault::kChecksNoLayers)) return false;
       if (is(Fault::kRefusesWithoutWords)) throw InvalidArgument("bad argument");
       throw;
     }
+    return true;
   }
 
   void write_empty_rows() {
@@ -139,7 +142,9 @@ class ModelPrepared : public PreparedStep {
   }
 
   [[nodiscard]] std::int64_t element(const PagedTensorView& tensor, const Segment& s, std::int64_t token) const {
-    const std::int64_t page = step_.table.page(step_.table.base(s.row), token / step_.page_size);
+    std::int64_t page = step_.table.page(step_.table.base(s.row), token / step_.page_size);
+    if (is(Fault::kIgnoresTableRowIds) || is(Fault::kIgnoresEntryDivisor))  // wrong, but not wild
+      page = std::clamp<std::int64_t>(page, 0, step_.num_pages - 1);
     const std::int64_t dense_page = std::int64_t{step_.page_size} * step_.shape.num_kv_heads * step_.shape.head_dim;
     const std::int64_t page_stride = is(Fault::kIgnoresPageStride) ? dense_page : tensor.page_stride;
     std::int64_t head_stride = tensor.head_stride;
@@ -178,7 +183,7 @@ class ModelPrepared : public PreparedStep {
   void merge(const Merge& m) {
     std::vector<std::int32_t> slots(plan_->slots(m).begin(), plan_->slots(m).end());
     if (is(Fault::kMergesAllButTheLastPartial) && slots.size() > 1) slots.pop_back();
-    if (is(Fault::kIsNotDeterministic) && runs_count()++ % 2 == 1) std::reverse(slots.begin(), slots.end());
+    if (is(Fault::kIsNotDeterministic) && runs_count()++ % 3 == 1) std::reverse(slots.begin(), slots.end());
     const int group_size = step_.shape.group_size();
     for (int g = 0; g < group_size; ++g) {
       State total{-kInfinity, 0.0f, std::vector<float>(static_cast<std::size_t>(step_.shape.head_dim))};
@@ -226,7 +231,6 @@ class ModelPrepared : public PreparedStep {
   std::shared_ptr<const WorkPlan> plan_;
   Fault fault_;
   Layer layer_;
-  int runs_ = 0;
   std::vector<std::vector<State>> slots_;  // [num_slots][group_size]
   ExecutedCounters executed_;
 };
@@ -244,9 +248,11 @@ class ModelBackend : public Backend {
   [[nodiscard]] std::string_view name() const noexcept override { return "model"; }
   [[nodiscard]] const Capabilities& capabilities() const noexcept override { return capabilities_; }
 
-  [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, Schedule schedule,
+  [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& given, Schedule schedule,
                                                       const PlanOptions& options) override {
-    check(step);
+    Step step = given;
+    if (fault_ == Fault::kIgnoresDelta) step.lengths.delta = 0;
+    if (!check(step)) return make({}, make_plan(schedule, {}, {.num_workers = 1}));
     std::vector<std::int32_t> lengths;
     std::vector<std::int32_t> capacities;
     for (std::int64_t row = 0; row < step.batch; ++row) {
@@ -259,7 +265,7 @@ class ModelBackend : public Backend {
   }
 
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, WorkPlan plan) override {
-    check(step);
+    (void)check(step);
     bool same = plan.batch() == step.batch && plan.num_q_heads() == step.shape.num_q_heads &&
                 plan.num_kv_heads() == step.shape.num_kv_heads && plan.head_dim() == step.shape.head_dim;
     for (std::int64_t row = 0; same && row < step.batch; ++row)
@@ -269,17 +275,25 @@ class ModelBackend : public Backend {
   }
 
  private:
-  void check(const Step& step) const {
-    if (fault_ != Fault::kChecksNoSteps) step.validate();
-    if (fault_ == Fault::kRunsUnsupportedShapes) return;
+  /// False where a broken model takes a bad step, and does nothing with it.
+  [[nodiscard]] bool check(const Step& step) const {
+    try {
+      step.validate();
+    } catch (const InvalidArgument&) {
+      if (fault_ == Fault::kChecksNoSteps) return false;
+      throw;
+    }
     const std::string reason = capabilities_.why_not(step.shape, step.dtype, step.page_size);
-    if (!reason.empty()) throw Unsupported(reason);
+    if (!reason.empty() && fault_ != Fault::kRunsUnsupportedShapes) throw Unsupported(reason);
+    return true;
   }
 
   std::unique_ptr<PreparedStep> make(const Step& step, WorkPlan plan) {
     const auto shared = std::make_shared<const WorkPlan>(std::move(plan));
     if (first_ == nullptr || fault_ != Fault::kSharesTheLastPlan) first_ = shared;
-    const bool usable = first_->batch() == step.batch && first_->num_q_heads() == step.shape.num_q_heads;
+    const bool usable = std::equal(first_->lengths().begin(), first_->lengths().end(), shared->lengths().begin(),
+                                   shared->lengths().end()) &&
+                        first_->num_q_heads() == shared->num_q_heads();
     return std::make_unique<ModelPrepared>(step, usable ? first_ : shared, fault_);
   }
 

@@ -5,9 +5,7 @@
 
 #include "persistentkv/engine/backend.hpp"
 
-#include <array>
 #include <memory>
-#include <string_view>
 
 namespace pkv::conformance {
 
@@ -41,7 +39,7 @@ enum class Fault {
   kWritesOutInTheStepsDtype,
   kRoundsAccumulators,
   kWritesPastTheHead,
-  kKeepsTheFirstLayer,
+  kKeepsTheFirstStrides,
   kSharesTheLastPlan,
   kIsNotDeterministic,
   kCountsThePlan,

@@ -68,6 +68,7 @@ std::vector<Case> all_cases() {
 
 Verdict run_case(const Case& test, const Subject& subject, std::uint64_t seed) {
   Verdict verdict;
+  for (const char c : test.name) seed = (seed ^ static_cast<unsigned char>(c)) * 0x100000001b3u;  // each its own
   Context context(subject, seed);
   try {
     test.run(context);

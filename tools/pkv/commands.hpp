@@ -9,6 +9,13 @@
 
 namespace pkv::cli {
 
+void add_replay(CLI::App& app);
+void add_bench(CLI::App& app);
+void add_plan(CLI::App& app);
+void add_route(CLI::App& app);
+void add_trace(CLI::App& app);
+void add_info(CLI::App& app);
+
 /// The work was done, but its result is not good enough: exit code 1.
 class CheckFailed : public std::runtime_error {
  public:

@@ -36,9 +36,18 @@ int fail(int code, const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  CLI::App app("Decode attention over a paged KV cache: replay workloads, look into plans and routes.", "pkv");
+  CLI::App app(
+      "Decode attention over a paged KV cache: replay workloads, measure, look into plans and routes.\nSee `pkv "
+      "COMMAND --help`; `pkv replay` alone runs the main job.",
+      "pkv");
   app.footer(kFooter);
   app.require_subcommand(1);
+  pkv::cli::add_replay(app);
+  pkv::cli::add_bench(app);
+  pkv::cli::add_plan(app);
+  pkv::cli::add_route(app);
+  pkv::cli::add_trace(app);
+  pkv::cli::add_info(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
