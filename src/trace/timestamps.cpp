@@ -11,23 +11,32 @@ namespace pkv::detail {
 
 namespace {
 
-constexpr std::size_t kYearEnd = std::string_view("2023").size();
-constexpr std::size_t kTimeSeparator = std::string_view("2023-11-16").size();
-constexpr std::size_t kSecondsEnd = std::string_view("2023-11-16 18:15:46").size();
+constexpr std::string_view kShape = "0000-00-00 00:00:00";  // 0 stands for any digit
+constexpr std::size_t kTimeSeparator = kShape.find(' ');
 constexpr std::size_t kLongest = std::string_view("2023-11-16 18:15:46.6805900+00:00").size();
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/// The library takes signs and missing digits, and where no digit stands for the seconds it reads a variable never set.
+bool has_shape(std::string_view text) {
+  if (text.size() < kShape.size()) return false;
+  for (std::size_t i = 0; i < kShape.size(); ++i) {
+    if (kShape[i] == '0' ? !is_digit(text[i]) : text[i] != kShape[i]) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
 TimestampParser::TimestampParser() { stream_.imbue(std::locale::classic()); }
 
 std::optional<std::int64_t> TimestampParser::parse_us(std::string_view text) {
-  if (text.size() < kSecondsEnd || text.size() > kLongest) return std::nullopt;
-  if (text.find_first_not_of("0123456789-+:.TZ ") != std::string_view::npos) return std::nullopt;
-  if (text.find_first_not_of("0123456789") != kYearEnd) return std::nullopt;  // the library would take a sign
+  if (text.size() > kLongest) return std::nullopt;
   std::string spaced(text);
-  if (spaced[kTimeSeparator] == 'T') spaced[kTimeSeparator] = ' ';
-  if (spaced.back() == 'Z') spaced.pop_back();
-  const bool has_zone = spaced.find_first_of("+-", kSecondsEnd) != std::string::npos;
+  if (spaced.size() > kTimeSeparator && spaced[kTimeSeparator] == 'T') spaced[kTimeSeparator] = ' ';
+  if (!spaced.empty() && spaced.back() == 'Z') spaced.pop_back();
+  if (!has_shape(spaced)) return std::nullopt;
+  const bool has_zone = spaced.find_first_of("+-", kShape.size()) != std::string::npos;
 
   stream_.clear();
   stream_.str(spaced);

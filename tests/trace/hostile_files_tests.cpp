@@ -79,11 +79,28 @@ TEST_F(HostileFiles, Arrivals) {
 }
 
 TEST_F(HostileFiles, Timestamps) {
-  for (const std::string_view bad :
-       {"", "2023-11-16", "18:15:46", "2023-13-16 18:15:46", "2023-02-29 18:15:46", "2023-11-16 24:15:46",
-        "2023-11-16 18:60:46", "2023-11-16 18:15:61", "2023-11-16 18:15:46.12345678", "2023-11-16 18:15:46x",
-        "2023-11-16 18:15:46 UTC", "2023-11-16 18:15:46+", "2023-11-16 18:15:46+1:0x", "2023/11/16 18:15:46",
-        "2023-11-16T18:15:46ZZ", "-999-11-16 18:15:46", "20231-1-16 18:15:46", "1700158546.68059012345", "NaN"})
+  for (const std::string_view bad : {"",
+                                     "2023-11-16",
+                                     "18:15:46",
+                                     "2023-13-16 18:15:46",
+                                     "2023-02-29 18:15:46",
+                                     "2023-11-16 24:15:46",
+                                     "2023-11-16 18:60:46",
+                                     "2023-11-16 18:15:61",
+                                     "2023-11-16 18:15:46.12345678",
+                                     "2023-11-16 18:15:46x",
+                                     "2023-11-16 18:15:46 UTC",
+                                     "2023-11-16 18:15:46+",
+                                     "2023-11-16 18:15:46+1:0x",
+                                     "2023/11/16 18:15:46",
+                                     "2023-11-16T18:15:46ZZ",
+                                     "-999-11-16 18:15:46",
+                                     "20231-1-16 18:15:46",
+                                     "2023-11-16 18::4516.6805900",
+                                     "2023-11-16 18:15:.5000000",
+                                     "2023-11-16 18:15:46..5",
+                                     "1700158546.68059012345",
+                                     "NaN"})
     expect_refused(fmt::format("TIMESTAMP,ContextTokens,GeneratedTokens\n{},1,1\n", bad), 2,
                    AllOf(HasSubstr("TIMESTAMP is '"), HasSubstr("must be a date and time")));
   expect_refused("TIMESTAMP,ContextTokens,GeneratedTokens\n0001-01-01 00:00:00,1,1\n9999-12-31 00:00:00,1,1\n", 3,
@@ -192,7 +209,7 @@ TEST_F(HostileFiles, NoTextFile) {
 }
 
 TEST_F(HostileFiles, RandomBytes) {
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 50; ++round) {
     const std::uint32_t seed = std::random_device{}();
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
