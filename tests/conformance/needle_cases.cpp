@@ -8,13 +8,11 @@ namespace pkv::conformance {
 
 namespace {
 
-constexpr std::int64_t kTokens = 261;
-
 /// Both sides of every page and tile edge of a row, and so of every split, since splits are whole tiles.
-std::set<std::int64_t> edges(int page_size, int tile_tokens) {
-  std::set<std::int64_t> tokens = {0, kTokens - 1};
+std::set<std::int64_t> edges(std::int64_t length, int page_size, int tile_tokens) {
+  std::set<std::int64_t> tokens = {0, length - 1};
   for (const std::int64_t unit : {page_size, tile_tokens}) {
-    for (std::int64_t edge = unit; edge < kTokens; edge += unit) {
+    for (std::int64_t edge = unit; edge < length; edge += unit) {
       tokens.insert(edge - 1);
       tokens.insert(edge);
     }
@@ -26,9 +24,10 @@ void check_needles(Context& context, int page_size, int tile_tokens, double weig
   ProblemSpec spec;
   spec.shape = {.num_q_heads = 4, .num_kv_heads = 2, .head_dim = 64};
   spec.page_size = page_size;
-  for (const std::int64_t token : edges(page_size, tile_tokens)) {
+  const std::int64_t length = page_size == 1 ? 70 : 261;  // a row for each edge: few where each token is one
+  for (const std::int64_t token : edges(length, page_size, tile_tokens)) {
     spec.needles.push_back({std::ssize(spec.lengths), token, weight});
-    spec.lengths.push_back(kTokens);
+    spec.lengths.push_back(length);
   }
   if (const std::string reason = why_not(context, spec); !reason.empty()) return context.skip(reason);
   Problem problem(spec, context.random.bits());

@@ -58,11 +58,11 @@ class TallyPrinter : public ::testing::Environment {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  add_matrix_cases(cases);
-  add_needle_cases(cases);
+  add_bad_input_cases(cases);
   add_plan_cases(cases);
   add_life_cases(cases);
-  add_bad_input_cases(cases);
+  add_matrix_cases(cases);
+  add_needle_cases(cases);
   return cases;
 }
 

@@ -49,6 +49,7 @@ struct Case {
   std::function<void(Context&)> run;  ///< throws Failure
 };
 
+/// The quick ones first.
 [[nodiscard]] std::vector<Case> all_cases();
 
 struct Verdict {
@@ -64,10 +65,10 @@ struct Verdict {
 void register_suite(const Subject& subject);
 
 // The parts of all_cases(), one file each.
-void add_matrix_cases(std::vector<Case>& cases);
-void add_needle_cases(std::vector<Case>& cases);
+void add_bad_input_cases(std::vector<Case>& cases);
 void add_plan_cases(std::vector<Case>& cases);
 void add_life_cases(std::vector<Case>& cases);
-void add_bad_input_cases(std::vector<Case>& cases);
+void add_matrix_cases(std::vector<Case>& cases);
+void add_needle_cases(std::vector<Case>& cases);
 
 }  // namespace pkv::conformance

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+
 namespace pkv::conformance {
 namespace {
 
@@ -12,10 +14,57 @@ Subject model(Fault fault) {
   return {"model", [fault] { return make_model_backend(fault); }, std::make_shared<HostMemory>()};
 }
 
-class SuiteMutants : public ::testing::TestWithParam<int> {};
+struct NamedFault {
+  Fault fault;
+  const char* name;
+};
 
-TEST_P(SuiteMutants, AreFound) {
-  const Subject subject = model(static_cast<Fault>(GetParam()));
+constexpr NamedFault kFaults[] = {
+    {Fault::kDropsLastToken, "DropsLastToken"},
+    {Fault::kDropsFirstTokenOfSegments, "DropsFirstTokenOfSegments"},
+    {Fault::kDoublesLastTokenOfSegments, "DoublesLastTokenOfSegments"},
+    {Fault::kReadsToTheEndOfThePage, "ReadsToTheEndOfThePage"},
+    {Fault::kMultipliesMaskedValues, "MultipliesMaskedValues"},
+    {Fault::kMergesWithoutRescaling, "MergesWithoutRescaling"},
+    {Fault::kMergesAllButTheLastPartial, "MergesAllButTheLastPartial"},
+    {Fault::kAveragesPartials, "AveragesPartials"},
+    {Fault::kSubtractsNoMaximum, "SubtractsNoMaximum"},
+    {Fault::kForgetsEmptyRows, "ForgetsEmptyRows"},
+    {Fault::kForgetsLseOfEmptyRows, "ForgetsLseOfEmptyRows"},
+    {Fault::kTrustsNegativeLengths, "TrustsNegativeLengths"},
+    {Fault::kIgnoresHeadStride, "IgnoresHeadStride"},
+    {Fault::kUsesHeadStrideOfOneHead, "UsesHeadStrideOfOneHead"},
+    {Fault::kIgnoresPageStride, "IgnoresPageStride"},
+    {Fault::kUsesStridesOfKForV, "UsesStridesOfKForV"},
+    {Fault::kInterleavesGroups, "InterleavesGroups"},
+    {Fault::kIgnoresScale, "IgnoresScale"},
+    {Fault::kIgnoresQueryRowIds, "IgnoresQueryRowIds"},
+    {Fault::kIgnoresOutputRowIds, "IgnoresOutputRowIds"},
+    {Fault::kIgnoresTableRowIds, "IgnoresTableRowIds"},
+    {Fault::kIgnoresEntryDivisor, "IgnoresEntryDivisor"},
+    {Fault::kIgnoresDelta, "IgnoresDelta"},
+    {Fault::kAlwaysNaturalLse, "AlwaysNaturalLse"},
+    {Fault::kIgnoresLseStrides, "IgnoresLseStrides"},
+    {Fault::kWritesOutInTheStepsDtype, "WritesOutInTheStepsDtype"},
+    {Fault::kRoundsAccumulators, "RoundsAccumulators"},
+    {Fault::kWritesPastTheHead, "WritesPastTheHead"},
+    {Fault::kKeepsTheFirstStrides, "KeepsTheFirstStrides"},
+    {Fault::kSharesTheLastPlan, "SharesTheLastPlan"},
+    {Fault::kIsNotDeterministic, "IsNotDeterministic"},
+    {Fault::kCountsThePlan, "CountsThePlan"},
+    {Fault::kTakesForeignPlans, "TakesForeignPlans"},
+    {Fault::kChecksNoSteps, "ChecksNoSteps"},
+    {Fault::kChecksNoLayers, "ChecksNoLayers"},
+    {Fault::kWritesBeforeItChecks, "WritesBeforeItChecks"},
+    {Fault::kRefusesWithoutWords, "RefusesWithoutWords"},
+    {Fault::kRunsUnsupportedShapes, "RunsUnsupportedShapes"},
+};
+static_assert(std::size(kFaults) == static_cast<std::size_t>(Fault::kRunsUnsupportedShapes), "a fault is not listed");
+
+class SuiteMutants : public ::testing::TestWithParam<NamedFault> {};
+
+TEST_P(SuiteMutants, IsFound) {
+  const Subject subject = model(GetParam().fault);
   for (const Case& test : all_cases()) {
     const Verdict verdict = run_case(test, subject, test_seed());
     if (verdict.failure.empty()) continue;
@@ -26,7 +75,8 @@ TEST_P(SuiteMutants, AreFound) {
   FAIL() << "no case fails this fault; PKV_TEST_SEED=" << test_seed();
 }
 
-INSTANTIATE_TEST_SUITE_P(Fault, SuiteMutants, ::testing::Range(1, static_cast<int>(Fault::kRunsUnsupportedShapes) + 1));
+INSTANTIATE_TEST_SUITE_P(Fault, SuiteMutants, ::testing::ValuesIn(kFaults),
+                         [](const auto& fault) { return std::string(fault.param.name); });
 
 }  // namespace
 }  // namespace pkv::conformance
