@@ -76,6 +76,20 @@ TEST_F(Readers, ByteOrderMarkAndLineEnds) {
   }
 }
 
+TEST_F(Readers, LongFileWithoutALastEndOfLine) {
+  // Lines of 64 bytes through blocks of 2^24: where the file ends, the CSV library's buffer still has an end of line.
+  const auto line = [](const char* text) { return fmt::format("{:<63}\n", text); };
+  constexpr std::size_t kLines = (std::size_t{3} << 24) / 64 + 1000;
+  std::string text = line("prompt,decode");
+  while (text.size() < kLines * 64) text += line("1,1");
+  text.pop_back();
+  const auto source = open_trace(write("trace", text));
+  std::size_t requests = 0;
+  Request request;
+  while (source->next(request)) ++requests;
+  EXPECT_EQ(requests, kLines - 1);
+}
+
 TEST_F(Readers, PlainJson) {
   EXPECT_THAT(rows(R"( [ {"prompt_len": 1, "decode_len": 2, "arrival": 9, "note": {"a": [1, {"prompt": 3}]}} ,
                        {"decode": 4, "prompt": 3, "arrival_step": 9, "tags": [[], "x"]}]
