@@ -14,11 +14,13 @@ struct BadArguments {
   const char* arguments;
   int exit_code;
   const char* message;
+
+  friend void PrintTo(const BadArguments& bad, std::ostream* out) { *out << "pkv " << bad.arguments; }
 };
 
 const BadArguments kBad[] = {
     {"", 2, "subcommand is required"},
-    {"replai", 2, "replai"},
+    {"replai", 2, "there is no command 'replai'"},
     {"replay --family nope", 2, "family is 'nope', must be one of uniform, bimodal"},
     {"replay --steps -1", 2, "steps is -1, must be >= 1"},
     {"replay --steps many", 2, "--steps"},

@@ -19,6 +19,10 @@ struct Golden {
   double useful_mib;   // with Hkv = 8, d = 128, fp16
   double ctas_per_sm;  // with Hkv = 8, on 28 SMs; 0: the paper does not say
   double merge_mib;    // with Hq = 32, d = 128; 0: likewise
+
+  friend void PrintTo(const Golden& golden, std::ostream* out) {
+    *out << golden.arguments << " --routes " << golden.route;
+  }
 };
 
 const Golden kGolden[] = {

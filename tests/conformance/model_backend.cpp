@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <numbers>
 
@@ -23,6 +24,11 @@ struct State {
 
 std::int64_t row_of(const IndexView& ids, std::int64_t row, bool ignore) { return ids && !ignore ? ids.at(row) : row; }
 
+/// What is labelled as a device's is the host's in truth.
+void relabel(std::initializer_list<IndexView*> views) {
+  for (IndexView* view : views) view->space = MemorySpace::kHost;
+}
+
 class ModelPrepared : public PreparedStep {
  public:
   ModelPrepared(const Step& step, std::shared_ptr<const WorkPlan> plan, Fault fault)
@@ -38,6 +44,7 @@ class ModelPrepared : public PreparedStep {
     if (!check(given)) return;
     const PagedTensorView first_k = layer_.kv.k;
     layer_ = given;
+    relabel({&layer_.q.row_ids, &layer_.out.row_ids});
     if (fault_ == Fault::kKeepsTheFirstStrides && first_k.data != nullptr) {
       layer_.kv.k = first_k;
       layer_.kv.k.data = given.kv.k.data;
@@ -237,7 +244,8 @@ class ModelPrepared : public PreparedStep {
 
 class ModelBackend : public Backend {
  public:
-  explicit ModelBackend(Fault fault) : fault_(fault) {
+  ModelBackend(Fault fault, bool on_device) : fault_(fault) {
+    capabilities_.device_lengths = on_device;
     capabilities_.schedules.assign(kAllSchedules.begin(), kAllSchedules.end());
     capabilities_.dtypes = {DType::kF16, DType::kBF16, DType::kF32};
     capabilities_.head_dim_multiple = 8;
@@ -251,6 +259,8 @@ class ModelBackend : public Backend {
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& given, Schedule schedule,
                                                       const PlanOptions& options) override {
     Step step = given;
+    if (capabilities_.device_lengths)
+      relabel({&step.lengths.values, &step.table.entries, &step.table.row_offsets, &step.table.row_ids});
     if (fault_ == Fault::kIgnoresDelta) step.lengths.delta = 0;
     if (!check(step)) return make({}, make_plan(schedule, {}, {.num_workers = 1}));
     std::vector<std::int32_t> lengths;
@@ -304,6 +314,8 @@ class ModelBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_model_backend(Fault fault) { return std::make_unique<ModelBackend>(fault); }
+std::unique_ptr<Backend> make_model_backend(Fault fault, bool on_device) {
+  return std::make_unique<ModelBackend>(fault, on_device);
+}
 
 }  // namespace pkv::conformance

@@ -51,6 +51,7 @@ enum class Fault {
   kRunsUnsupportedShapes,
 };
 
-[[nodiscard]] std::unique_ptr<Backend> make_model_backend(Fault fault = Fault::kNone);
+/// `on_device`: takes lengths, tables and row ids that are labelled as a device's, to test those parts of the suite.
+[[nodiscard]] std::unique_ptr<Backend> make_model_backend(Fault fault = Fault::kNone, bool on_device = false);
 
 }  // namespace pkv::conformance

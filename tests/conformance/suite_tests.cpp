@@ -61,6 +61,12 @@ constexpr NamedFault kFaults[] = {
 };
 static_assert(std::size(kFaults) == static_cast<std::size_t>(Fault::kRunsUnsupportedShapes), "a fault is not listed");
 
+/// Labelled as a device's, so that a view that was not moved there is told from one that was.
+class LabelledMemory : public HostMemory {
+ public:
+  [[nodiscard]] MemorySpace space() const noexcept override { return MemorySpace::kDevice; }
+};
+
 class SuiteMutants : public ::testing::TestWithParam<NamedFault> {};
 
 TEST_P(SuiteMutants, IsFound) {
@@ -85,5 +91,7 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   using namespace pkv::conformance;
   register_suite({"model", [] { return make_model_backend(); }, std::make_shared<HostMemory>()});
+  register_suite(
+      {"device-model", [] { return make_model_backend(Fault::kNone, true); }, std::make_shared<LabelledMemory>()});
   return RUN_ALL_TESTS();
 }

@@ -48,6 +48,12 @@ int main(int argc, char** argv) try {
   pkv::cli::add_route(app);
   pkv::cli::add_trace(app);
   pkv::cli::add_info(app);
+  // CLI11 would only say that some command is required.
+  const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
+    fmt::print(stderr, "pkv: there is no command '{}'\nRun with --help for the commands there are.\n", argv[1]);
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

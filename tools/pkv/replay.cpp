@@ -163,10 +163,10 @@ void ReplayCommand::run() const {
   }
 
   const std::unique_ptr<Backend> engine = make_cpu_backend({.num_threads = threads, .simd_target = {}});
+  const std::unique_ptr<replay::Workload> load = workload();
   if (const std::string why = engine->capabilities().why_not(options.shape, options.dtype, shape.page_size);
       !why.empty())
     throw Unsupported(why);
-  const std::unique_ptr<replay::Workload> load = workload();
   const replay::KvPool pool(options.shape, options.dtype, shape.page_size, load->num_pages(), family.seed);
   KvReaders readers(threads);
   replay::CacheEvictor evictor(readers, pool, options.shape);
