@@ -43,14 +43,16 @@ need_packages() {
   fi
 }
 
-# build PRESET TARGET...: configures and builds, quietly unless it fails. Nothing is written outside build/.
+# build PRESET TARGET...: configures, with the flags in configure_flags, and builds, quietly unless it fails. Nothing is
+# written outside build/.
+configure_flags=()
 build() {
   local preset=$1 log
   shift
   mkdir -p "build/$preset"
   log=build/$preset/build.log
   say "building $* (build/$preset; log: $log)"
-  if ! { cmake --preset "$preset" && cmake --build --preset "$preset" --target "$@"; } >"$log" 2>&1; then
+  if ! { cmake --preset "$preset" "${configure_flags[@]}" && cmake --build --preset "$preset" --target "$@"; } >"$log" 2>&1; then
     tail -n 60 "$log" >&2
     say "the build failed; the whole log is in $log"
     exit 1

@@ -57,7 +57,7 @@ Timeline lay_out(const WorkPlan& plan, const TimelineOptions& options) {
       if (launch.kind == Launch::Kind::kMerge) {
         const Merge& m = plan.merges()[static_cast<std::size_t>(item)];
         // A partial is about as many bytes as two tokens of K and V in 16 bits.
-        const std::int64_t end = at + 2 * (m.slots_end - m.slots_begin);
+        const std::int64_t end = at + std::int64_t{2} * (m.slots_end - m.slots_begin);
         add({lane, at, end, m.row, m.kv_head, true,
              fmt::format("merge of row {}, KV head {}: {} partials", m.row, m.kv_head, m.slots_end - m.slots_begin)});
         at = end;
