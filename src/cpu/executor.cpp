@@ -20,21 +20,12 @@ std::int64_t round_up_to_line(std::int64_t floats) {
   return (floats + kCacheLineFloats - 1) / kCacheLineFloats * kCacheLineFloats;
 }
 
-/// Where the vectors of consecutive tokens touch, the hardware's own prefetcher fills the gaps between sparse requests,
-/// and holds more of them in flight than a core can ask for by itself.
 KvSource describe(const PagedTensorView& tensor, const Step& step) {
   const std::int64_t size = size_bytes(step.dtype);
-  const std::int64_t vector = size * step.shape.head_dim;
-  KvSource source{.data = static_cast<const char*>(tensor.data),
-                  .page_bytes = tensor.page_stride * size,
-                  .token_bytes = tensor.token_stride * size,
-                  .head_bytes = step.shape.num_kv_heads == 1 ? 0 : tensor.head_stride * size};
-  constexpr int kSparseBytes = 512;
-  if (step.page_size > 1 && source.token_bytes == vector) {
-    source.prefetch_tokens = static_cast<int>(std::max<std::int64_t>(1, kSparseBytes / vector));
-    source.prefetch_bytes = kSparseBytes;
-  }
-  return source;
+  return {.data = static_cast<const char*>(tensor.data),
+          .page_bytes = tensor.page_stride * size,
+          .token_bytes = tensor.token_stride * size,
+          .head_bytes = step.shape.num_kv_heads == 1 ? 0 : tensor.head_stride * size};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #endif
 
 #include "kernels/load-inl.h"
+#include "kernels/prefetch-inl.h"
 #include "kernels/scratch.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,16 +18,16 @@ namespace HWY_NAMESPACE {
 /// Vectors of V that are accumulated at once, for four heads: 16 accumulators of 32 registers, or 8 of 16.
 inline constexpr int kValueVectors = kLanes == 16 ? 4 : 2;
 
-/// Elements [at, at + kVectors * kLanes) of acc.
-template <class T, int kVectors, class Prefetch>
+/// Elements [at, at + kVectors * kLanes) of acc. With each token, `pairs` of cache lines are asked for.
+template <class T, int kVectors>
 HWY_INLINE void accumulate_slice(const TokenBlock& block, int at, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, const Prefetch& prefetch) {
+                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher, int pairs) {
   const Floats df;
   FloatVec sums[kChunkHeads][kVectors];
   for (int h = 0; h < kChunkHeads; ++h)
     for (int i = 0; i < kVectors; ++i) sums[h][i] = hn::Load(df, acc + h * head_dim + at + i * kLanes);
   for (int t = 0; t < block.tokens; ++t) {
-    prefetch(t);
+    prefetcher.issue(pairs);
     const T* HWY_RESTRICT v = reinterpret_cast<const T*>(block.v[t]) + at;
     FloatVec v_vector[kVectors];
     for (int i = 0; i < kVectors; ++i) v_vector[i] = load_wide(v + i * kLanes);
@@ -39,21 +40,16 @@ HWY_INLINE void accumulate_slice(const TokenBlock& block, int at, int head_dim, 
     for (int i = 0; i < kVectors; ++i) hn::Store(sums[h][i], df, acc + h * head_dim + at + i * kLanes);
 }
 
-/// acc[h] += sum over the block's tokens of weights[t, h] * v[t]. `prefetch(t)` is called once for each token.
-template <class T, class Prefetch>
+/// acc[h] += sum over the block's tokens of weights[t, h] * v[t]. With each token and slice of head_dim, `pairs` of
+/// cache lines are asked for.
+template <class T>
 HWY_INLINE void accumulate_block(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, const Prefetch& prefetch) {
+                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher, int pairs) {
   constexpr int kSlice = kValueVectors * kLanes;
-  const auto nothing = [](int) {};
   int at = 0;
-  if (head_dim >= kSlice) {
-    accumulate_slice<T, kValueVectors>(block, 0, head_dim, weights, acc, prefetch);
-    for (at = kSlice; at + kSlice <= head_dim; at += kSlice)
-      accumulate_slice<T, kValueVectors>(block, at, head_dim, weights, acc, nothing);
-  } else {
-    for (int t = 0; t < block.tokens; ++t) prefetch(t);
-  }
-  for (; at < head_dim; at += kLanes) accumulate_slice<T, 1>(block, at, head_dim, weights, acc, nothing);
+  for (; at + kSlice <= head_dim; at += kSlice)
+    accumulate_slice<T, kValueVectors>(block, at, head_dim, weights, acc, prefetcher, pairs);
+  for (; at < head_dim; at += kLanes) accumulate_slice<T, 1>(block, at, head_dim, weights, acc, prefetcher, pairs);
 }
 
 }  // namespace HWY_NAMESPACE

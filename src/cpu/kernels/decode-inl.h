@@ -20,15 +20,14 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// q of the segment's group, widened, scaled and laid out for block_scores; the softmax state made neutral.
+/// q of the segment's group, widened, scaled and laid out for block_scores.
 template <class T>
-HWY_NOINLINE void begin_segment(const DecodeArgs& args, const Segment& segment, Scratch& scratch) {
+HWY_NOINLINE void load_queries(const DecodeArgs& args, const Segment& segment, Scratch& scratch) {
   const Floats df;
   const FloatVec scale = hn::Set(df, args.scale);
-  const int heads = args.num_chunks() * kChunkHeads;
-  for (int g = 0; g < heads; ++g) {
-    float* HWY_RESTRICT q =
-        scratch.q + std::int64_t{g / kChunkHeads} * kChunkHeads * args.head_dim + g % kChunkHeads * kLanes;
+  const std::int64_t chunk_floats = std::int64_t{kChunkHeads} * args.head_dim;
+  for (int g = 0; g < args.num_chunks() * kChunkHeads; ++g) {
+    float* HWY_RESTRICT q = scratch.q + g / kChunkHeads * chunk_floats + g % kChunkHeads * kLanes;
     const bool real = g < args.group_size;
     const T* HWY_RESTRICT source = nullptr;
     if (real) {
@@ -38,7 +37,12 @@ HWY_NOINLINE void begin_segment(const DecodeArgs& args, const Segment& segment, 
     for (int at = 0; at < args.head_dim; at += kLanes, q += kChunkHeads * kLanes)
       hn::Store(real ? hn::Mul(load_wide(source + at), scale) : hn::Zero(df), df, q);
   }
-  std::fill_n(scratch.acc, std::int64_t{heads} * args.head_dim, 0.0f);
+}
+
+/// The neutral softmax state.
+inline void reset_state(const DecodeArgs& args, Scratch& scratch) {
+  const std::int64_t heads = std::int64_t{args.num_chunks()} * kChunkHeads;
+  std::fill_n(scratch.acc, heads * args.head_dim, 0.0f);
   std::fill_n(scratch.max, heads, -std::numeric_limits<float>::infinity());
   std::fill_n(scratch.sum, std::int64_t{args.num_chunks()} * kMaxLanes, 0.0f);
 }
@@ -65,42 +69,71 @@ inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segm
   ++scratch.counts.segments;
 }
 
-/// Asks for tokens [t, t + count) of a later block.
-HWY_INLINE void prefetch_tokens(const KvSource& source, const char* const* tokens, int end, int t, int count,
-                                int bytes) {
-  for (int i = t; i < std::min(t + count, end); ++i) {
-    if (i % source.prefetch_tokens != 0) continue;
-    for (int at = 0; at < bytes; at += source.prefetch_bytes) __builtin_prefetch(tokens[i] + at, 0, 2);
+/// The blocks of a worker on their way through three stages: asked for, scored, accumulated. While the weights of a
+/// block are made, which is one long chain of dependent instructions, the next block is scored.
+template <class T>
+class BlockPipeline {
+ public:
+  HWY_INLINE BlockPipeline(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
+      : args_(args), scratch_(scratch), cursor_(args, segments), head_dim_(args.head_dim), chunks_(args.num_chunks()) {
+    const int slices = head_dim_ / (kValueVectors * kLanes) + head_dim_ / kLanes % kValueVectors;
+    accumulate_calls_ = slices * chunks_ * kBlockTokens;
+    score_calls_ = chunks_ * kBlockTokens / kScoreTokens;
   }
-}
+
+  HWY_INLINE void run() {
+    for (TokenBlock& block : scratch_.blocks) cursor_.read(block);
+    int i = 0;
+    Prefetcher none(TokenBlock{}, 0);
+    if (scratch_.blocks[0].segment != nullptr) score(scratch_.blocks[0], scores(0), none, 0);
+    for (int parity = 0; scratch_.blocks[i].segment != nullptr; i = (i + 1) % kBlocksKnown, parity ^= 1) {
+      TokenBlock& block = scratch_.blocks[i];
+      const TokenBlock& next = scratch_.blocks[(i + 1) % kBlocksKnown];
+      Prefetcher prefetcher(scratch_.blocks[(i + 2) % kBlocksKnown], head_dim_ * static_cast<int>(sizeof(T)));
+      const int pairs = prefetcher.pairs();
+      if (block.first) reset_state(args_, scratch_);
+      for (int c = 0; c < chunks_; ++c) {
+        block_weights(block.tokens, head_dim_, scores(parity) + c * kChunkScores, scratch_.max + c * kChunkHeads,
+                      scratch_.sum + c * kMaxLanes, acc(c));
+      }
+      if (next.segment != nullptr) score(next, scores(parity ^ 1), prefetcher, pairs / 2 / score_calls_);
+      const int left = (pairs - pairs / 2) / accumulate_calls_;
+      for (int c = 0; c < chunks_; ++c)
+        accumulate_block<T>(block, head_dim_, scores(parity) + c * kChunkScores, acc(c), prefetcher, left);
+      prefetcher.issue(pairs);
+      scratch_.counts.kv_tokens += block.tokens;
+      if (block.last) end_segment(args_, *block.segment, scratch_);
+      cursor_.read(block);
+    }
+    ++scratch_.counts.workers;
+  }
+
+ private:
+  static constexpr int kChunkScores = kBlockTokens * kChunkHeads;
+
+  HWY_INLINE float* scores(int parity) const { return scratch_.scores + parity * chunks_ * kChunkScores; }
+  HWY_INLINE float* acc(int chunk) const { return scratch_.acc + std::int64_t{chunk} * kChunkHeads * head_dim_; }
+
+  HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher& prefetcher, int pairs) {
+    if (block.first) load_queries<T>(args_, *block.segment, scratch_);
+    for (int c = 0; c < chunks_; ++c) {
+      block_scores<T>(block, head_dim_, scratch_.q + std::int64_t{c} * kChunkHeads * head_dim_,
+                      scores + c * kChunkScores, prefetcher, pairs);
+    }
+  }
+
+  const DecodeArgs& args_;
+  Scratch& scratch_;
+  BlockCursor cursor_;
+  const int head_dim_;
+  const int chunks_;
+  int score_calls_;
+  int accumulate_calls_;
+};
 
 template <class T>
 void decode_worker(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch) {
-  const int d = args.head_dim;
-  const int chunks = args.num_chunks();
-  const int vector_bytes = d * static_cast<int>(sizeof(T));
-  BlockCursor cursor(args, segments);
-  for (TokenBlock& block : scratch.blocks) cursor.read(block);
-  for (std::size_t i = 0;; i = (i + 1) % kBlocksAhead) {
-    TokenBlock& block = scratch.blocks[i];
-    if (block.segment == nullptr) break;
-    const TokenBlock& later = scratch.blocks[(i + kBlocksAhead - 1) % kBlocksAhead];
-    if (block.first) begin_segment<T>(args, *block.segment, scratch);
-    for (int c = 0; c < chunks; ++c) {
-      float* acc = scratch.acc + std::int64_t{c} * kChunkHeads * d;
-      // The first chunk of heads brings the tokens in; the others find them in the cache.
-      const int wanted = c == 0 ? later.tokens : 0;
-      block_scores<T>(block, d, scratch.q + std::int64_t{c} * kChunkHeads * d, scratch.scores,
-                      [&](int t) HWY_ATTR { prefetch_tokens(args.k, later.k, wanted, t, kScoreTokens, vector_bytes); });
-      block_weights(block.tokens, d, scratch.scores, scratch.max + c * kChunkHeads, scratch.sum + c * kMaxLanes, acc);
-      accumulate_block<T>(block, d, scratch.scores, acc,
-                          [&](int t) HWY_ATTR { prefetch_tokens(args.v, later.v, wanted, t, 1, vector_bytes); });
-    }
-    scratch.counts.kv_tokens += block.tokens;
-    if (block.last) end_segment(args, *block.segment, scratch);
-    cursor.read(block);
-  }
-  ++scratch.counts.workers;
+  BlockPipeline<T>(args, segments, scratch).run();
 }
 
 }  // namespace HWY_NAMESPACE

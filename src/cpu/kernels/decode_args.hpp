@@ -26,8 +26,6 @@ struct KvSource {
   std::int64_t page_bytes = 0;
   std::int64_t token_bytes = 0;
   std::int64_t head_bytes = 0;
-  int prefetch_tokens = 1;  ///< a prefetch for each so many tokens,
-  int prefetch_bytes = 64;  ///< and within these for each so many bytes of a vector
 };
 
 /// One layer's call, as the kernels see it.

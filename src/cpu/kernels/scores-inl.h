@@ -8,6 +8,7 @@
 #endif
 
 #include "kernels/load-inl.h"
+#include "kernels/prefetch-inl.h"
 #include "kernels/scratch.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -51,13 +52,13 @@ HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RE
 }
 
 /// scores[t, h] = q[h] . k[t] for all tokens of the block and those that fill it up to a multiple of four.
-/// `prefetch(t)` is called once for each group of tokens from t on.
-template <class T, class Prefetch>
+/// With each kScoreTokens of them, `pairs` of cache lines are asked for.
+template <class T>
 HWY_INLINE void block_scores(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT q,
-                             float* HWY_RESTRICT scores, const Prefetch& prefetch) {
+                             float* HWY_RESTRICT scores, Prefetcher& prefetcher, int pairs) {
   const Floats df;
   for (int t = 0; t < block.tokens; t += kScoreTokens) {
-    prefetch(t);
+    prefetcher.issue(pairs);
     const T* HWY_RESTRICT k[kScoreTokens];
     FloatVec sums[kScoreTokens][kChunkHeads];
     for (int i = 0; i < kScoreTokens; ++i) {

@@ -9,8 +9,9 @@
 
 namespace pkv::detail {
 
-/// Blocks whose addresses are known before they are needed, the current one included.
-inline constexpr int kBlocksAhead = 2;
+/// Blocks whose addresses are known: the one that is accumulated, the one that is scored, and the one that is asked
+/// for.
+inline constexpr int kBlocksKnown = 3;
 
 /// What a thread has done in a run.
 struct WorkCounts {
@@ -26,14 +27,14 @@ struct Scratch {
   float* acc = nullptr;     // [chunks, kChunkHeads, head_dim]
   float* max = nullptr;     // [chunks, kChunkHeads]
   float* sum = nullptr;     // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
-  float* scores = nullptr;  // [kBlockTokens, kChunkHeads], one chunk at a time
-  std::array<TokenBlock, kBlocksAhead> blocks;
+  float* scores = nullptr;  // [2, chunks, kBlockTokens, kChunkHeads]: of a block, while the next one is scored
+  std::array<TokenBlock, kBlocksKnown> blocks;
   WorkCounts counts;
 
   /// Floats behind the five arrays.
   [[nodiscard]] static std::int64_t num_floats(const DecodeArgs& args) noexcept {
     const std::int64_t chunks = args.num_chunks();
-    return chunks * (2 * std::int64_t{kChunkHeads} * args.head_dim + 2 * kMaxLanes) + kBlockTokens * kChunkHeads;
+    return chunks * (2 * std::int64_t{kChunkHeads} * args.head_dim + 2 * kMaxLanes + 2 * kBlockTokens * kChunkHeads);
   }
   /// Lays the arrays out from `base` on, which is aligned to a cache line. head_dim is a multiple of 16: so are all.
   void place(float* base, const DecodeArgs& args) noexcept {
