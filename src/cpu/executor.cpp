@@ -88,7 +88,7 @@ void CpuPreparedStep::bind(const Layer& layer) {
 }
 
 void CpuPreparedStep::write_empty_rows() {
-  float* zeros = scratch_.front().acc;
+  float* zeros = scratch_.front().states.front().acc;
   std::fill_n(zeros, args_.head_dim, 0.0f);
   for (const std::int32_t row : empty_rows_)
     for (int h = 0; h < step_.shape.num_q_heads; ++h) write_output(args_, row, h, zeros, 0.0f, 0.0f);

@@ -1,7 +1,10 @@
 #pragma once
 
 // The tokens of a worker's segments, block by block, across the borders of pages, segments, heads and rows: so the
-// kernel's loop is one, and the block after the current one is known in time to be prefetched.
+// kernel's loop is one, and the blocks after the current one are known in time to be prefetched.
+//
+// Segments that stand one after the other and differ only in their KV head go together, a block of each in turn: their
+// vectors are neighbours in memory, and memory that is read in its own order is read faster.
 
 #include "kernels/decode_args.hpp"
 
@@ -9,9 +12,13 @@
 
 namespace pkv::detail {
 
+/// Segments that go together, at most.
+inline constexpr int kMaxTogether = 8;
+
 /// Consecutive tokens of one segment.
 struct TokenBlock {
   const Segment* segment = nullptr;  ///< null: there is no block
+  int lane = 0;                      ///< which of the segments that are under way together
   int tokens = 0;
   bool first = false;                ///< of its segment
   bool last = false;                 ///< of its segment
@@ -33,15 +40,17 @@ class BlockCursor {
       block.tokens = 0;
       return;
     }
-    block.segment = next_;
-    block.first = first_;
+    block.segment = next_ + lane_;
+    block.lane = lane_;
+    block.first = token_ == token_begin_;
     block.tokens = static_cast<int>(std::min<std::int64_t>(kBlockTokens, token_end_ - token_));
+    block.last = token_ + block.tokens == token_end_;
     fill(block);
+    if (++lane_ < together_) return;
+    lane_ = 0;
     token_ += block.tokens;
-    block.last = token_ == token_end_;
-    first_ = false;
     if (block.last) {
-      ++next_;
+      next_ += together_;
       open();
     }
   }
@@ -49,31 +58,32 @@ class BlockCursor {
  private:
   void open() noexcept {
     if (next_ == end_) return;
-    first_ = true;
-    token_ = args_.plan->token_begin(*next_);
+    token_ = token_begin_ = args_.plan->token_begin(*next_);
     token_end_ = args_.plan->token_end(*next_);
     table_base_ = args_.table.base(next_->row);
-    k_head_ = args_.k.data + next_->kv_head * args_.k.head_bytes;
-    v_head_ = args_.v.data + next_->kv_head * args_.v.head_bytes;
-    page_ = token_ / args_.page_size;
-    in_page_ = static_cast<int>(token_ % args_.page_size);
+    together_ = 1;
+    while (together_ < kMaxTogether && next_ + together_ < end_ && follows(next_[together_ - 1], next_[together_]))
+      ++together_;
   }
 
-  void fill(TokenBlock& block) noexcept {
+  static bool follows(const Segment& a, const Segment& b) noexcept {
+    return b.row == a.row && b.kv_head == a.kv_head + 1 && b.tile_begin == a.tile_begin && b.tile_end == a.tile_end;
+  }
+
+  void fill(TokenBlock& block) const noexcept {
+    const char* k_head = args_.k.data + block.segment->kv_head * args_.k.head_bytes;
+    const char* v_head = args_.v.data + block.segment->kv_head * args_.v.head_bytes;
+    std::int64_t page = token_ / args_.page_size;
+    int in_page = static_cast<int>(token_ % args_.page_size);
     int i = 0;
-    while (i < block.tokens) {
-      const int run = std::min(block.tokens - i, args_.page_size - in_page_);
-      const std::int64_t page = args_.table.page(table_base_, page_);
-      const char* k = k_head_ + page * args_.k.page_bytes + in_page_ * args_.k.token_bytes;
-      const char* v = v_head_ + page * args_.v.page_bytes + in_page_ * args_.v.token_bytes;
-      for (const int stop = i + run; i < stop; ++i, k += args_.k.token_bytes, v += args_.v.token_bytes) {
+    for (; i < block.tokens; ++page, in_page = 0) {
+      const int stop = std::min(block.tokens, i + args_.page_size - in_page);
+      const std::int64_t id = args_.table.page(table_base_, page);
+      const char* k = k_head + id * args_.k.page_bytes + in_page * args_.k.token_bytes;
+      const char* v = v_head + id * args_.v.page_bytes + in_page * args_.v.token_bytes;
+      for (; i < stop; ++i, k += args_.k.token_bytes, v += args_.v.token_bytes) {
         block.k[i] = k;
         block.v[i] = v;
-      }
-      in_page_ += run;
-      if (in_page_ == args_.page_size) {
-        in_page_ = 0;
-        ++page_;
       }
     }
     for (; i % kChunkHeads != 0; ++i) {
@@ -83,16 +93,14 @@ class BlockCursor {
   }
 
   const DecodeArgs& args_;
-  const Segment* next_;
+  const Segment* next_;  // the first of those under way
   const Segment* end_;
-  bool first_ = true;
+  int together_ = 1;
+  int lane_ = 0;
   std::int64_t token_ = 0;
+  std::int64_t token_begin_ = 0;
   std::int64_t token_end_ = 0;
   std::int64_t table_base_ = 0;
-  std::int64_t page_ = 0;
-  int in_page_ = 0;
-  const char* k_head_ = nullptr;
-  const char* v_head_ = nullptr;
 };
 
 }  // namespace pkv::detail

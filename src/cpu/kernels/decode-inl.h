@@ -22,12 +22,12 @@ namespace HWY_NAMESPACE {
 
 /// q of the segment's group, widened, scaled and laid out for block_scores.
 template <class T>
-HWY_NOINLINE void load_queries(const DecodeArgs& args, const Segment& segment, Scratch& scratch) {
+HWY_NOINLINE void load_queries(const DecodeArgs& args, const Segment& segment, SoftmaxState& state) {
   const Floats df;
   const FloatVec scale = hn::Set(df, args.scale);
   const std::int64_t chunk_floats = std::int64_t{kChunkHeads} * args.head_dim;
   for (int g = 0; g < args.num_chunks() * kChunkHeads; ++g) {
-    float* HWY_RESTRICT q = scratch.q + g / kChunkHeads * chunk_floats + g % kChunkHeads * kLanes;
+    float* HWY_RESTRICT q = state.q + g / kChunkHeads * chunk_floats + g % kChunkHeads * kLanes;
     const bool real = g < args.group_size;
     const T* HWY_RESTRICT source = nullptr;
     if (real) {
@@ -40,33 +40,34 @@ HWY_NOINLINE void load_queries(const DecodeArgs& args, const Segment& segment, S
 }
 
 /// The neutral softmax state.
-inline void reset_state(const DecodeArgs& args, Scratch& scratch) {
+inline void reset_state(const DecodeArgs& args, SoftmaxState& state) {
   const std::int64_t heads = std::int64_t{args.num_chunks()} * kChunkHeads;
-  std::fill_n(scratch.acc, heads * args.head_dim, 0.0f);
-  std::fill_n(scratch.max, heads, -std::numeric_limits<float>::infinity());
-  std::fill_n(scratch.sum, std::int64_t{args.num_chunks()} * kMaxLanes, 0.0f);
+  std::fill_n(state.acc, heads * args.head_dim, 0.0f);
+  std::fill_n(state.max, heads, -std::numeric_limits<float>::infinity());
+  std::fill_n(state.sum, std::int64_t{args.num_chunks()} * kMaxLanes, 0.0f);
 }
 
 /// Writes the segment's partial, or the result where the segment is all there is of its row and head.
-inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segment, Scratch& scratch) {
+inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segment, const SoftmaxState& state,
+                                     WorkCounts& counts) {
   const int d = args.head_dim;
   const int group = args.group_size;
   for (int g = 0; g < group; ++g) {
-    const float* lanes = scratch.sum + g / kChunkHeads * kMaxLanes;
+    const float* lanes = state.sum + g / kChunkHeads * kMaxLanes;
     float sum = 0.0f;
     for (int i = g % kChunkHeads; i < kLanes; i += kChunkHeads) sum += lanes[i];
-    const float* acc = scratch.acc + std::int64_t{g} * d;
+    const float* acc = state.acc + std::int64_t{g} * d;
     if (segment.slot == Segment::kNoSlot) {
-      write_output(args, segment.row, std::int64_t{segment.kv_head} * group + g, acc, scratch.max[g], sum);
+      write_output(args, segment.row, std::int64_t{segment.kv_head} * group + g, acc, state.max[g], sum);
     } else {
       float* slot = args.slot(segment.slot);
       std::copy_n(acc, d, slot + std::int64_t{g} * d);
-      slot[group * d + g] = scratch.max[g];
+      slot[group * d + g] = state.max[g];
       slot[group * (d + 1) + g] = sum;
     }
   }
-  scratch.counts.partials += segment.slot == Segment::kNoSlot ? 0 : group;
-  ++scratch.counts.segments;
+  counts.partials += segment.slot == Segment::kNoSlot ? 0 : group;
+  ++counts.segments;
 }
 
 /// The blocks of a worker on their way through three stages: asked for, scored, accumulated. While the weights of a
@@ -83,26 +84,30 @@ class BlockPipeline {
 
   HWY_INLINE void run() {
     for (TokenBlock& block : scratch_.blocks) cursor_.read(block);
+    if (scratch_.blocks[0].segment != nullptr) {
+      Prefetcher prefetcher(scratch_.blocks[1], vector_bytes());
+      score(scratch_.blocks[0], scores(0), prefetcher, 0);
+      prefetcher.issue(prefetcher.pairs());
+    }
     int i = 0;
-    Prefetcher none(TokenBlock{}, 0);
-    if (scratch_.blocks[0].segment != nullptr) score(scratch_.blocks[0], scores(0), none, 0);
     for (int parity = 0; scratch_.blocks[i].segment != nullptr; i = (i + 1) % kBlocksKnown, parity ^= 1) {
       TokenBlock& block = scratch_.blocks[i];
       const TokenBlock& next = scratch_.blocks[(i + 1) % kBlocksKnown];
-      Prefetcher prefetcher(scratch_.blocks[(i + 2) % kBlocksKnown], head_dim_ * static_cast<int>(sizeof(T)));
+      SoftmaxState& state = scratch_.states[block.lane];
+      Prefetcher prefetcher(scratch_.blocks[(i + 2) % kBlocksKnown], vector_bytes());
       const int pairs = prefetcher.pairs();
-      if (block.first) reset_state(args_, scratch_);
+      if (block.first) reset_state(args_, state);
       for (int c = 0; c < chunks_; ++c) {
-        block_weights(block.tokens, head_dim_, scores(parity) + c * kChunkScores, scratch_.max + c * kChunkHeads,
-                      scratch_.sum + c * kMaxLanes, acc(c));
+        block_weights(block.tokens, head_dim_, scores(parity) + c * kChunkScores, state.max + c * kChunkHeads,
+                      state.sum + c * kMaxLanes, acc(state, c));
       }
       if (next.segment != nullptr) score(next, scores(parity ^ 1), prefetcher, pairs / 2 / score_calls_);
       const int left = (pairs - pairs / 2) / accumulate_calls_;
       for (int c = 0; c < chunks_; ++c)
-        accumulate_block<T>(block, head_dim_, scores(parity) + c * kChunkScores, acc(c), prefetcher, left);
+        accumulate_block<T>(block, head_dim_, scores(parity) + c * kChunkScores, acc(state, c), prefetcher, left);
       prefetcher.issue(pairs);
       scratch_.counts.kv_tokens += block.tokens;
-      if (block.last) end_segment(args_, *block.segment, scratch_);
+      if (block.last) end_segment(args_, *block.segment, state, scratch_.counts);
       cursor_.read(block);
     }
     ++scratch_.counts.workers;
@@ -111,14 +116,18 @@ class BlockPipeline {
  private:
   static constexpr int kChunkScores = kBlockTokens * kChunkHeads;
 
-  HWY_INLINE float* scores(int parity) const { return scratch_.scores + parity * chunks_ * kChunkScores; }
-  HWY_INLINE float* acc(int chunk) const { return scratch_.acc + std::int64_t{chunk} * kChunkHeads * head_dim_; }
+  [[nodiscard]] HWY_INLINE int vector_bytes() const { return head_dim_ * static_cast<int>(sizeof(T)); }
+  [[nodiscard]] HWY_INLINE float* scores(int parity) const { return scratch_.scores + parity * chunks_ * kChunkScores; }
+  [[nodiscard]] HWY_INLINE float* acc(const SoftmaxState& state, int chunk) const {
+    return state.acc + std::int64_t{chunk} * kChunkHeads * head_dim_;
+  }
 
   HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher& prefetcher, int pairs) {
-    if (block.first) load_queries<T>(args_, *block.segment, scratch_);
+    SoftmaxState& state = scratch_.states[block.lane];
+    if (block.first) load_queries<T>(args_, *block.segment, state);
     for (int c = 0; c < chunks_; ++c) {
-      block_scores<T>(block, head_dim_, scratch_.q + std::int64_t{c} * kChunkHeads * head_dim_,
-                      scores + c * kChunkScores, prefetcher, pairs);
+      block_scores<T>(block, head_dim_, state.q + std::int64_t{c} * kChunkHeads * head_dim_, scores + c * kChunkScores,
+                      prefetcher, pairs);
     }
   }
 

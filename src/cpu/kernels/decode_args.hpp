@@ -16,7 +16,7 @@ namespace pkv::detail {
 /// Query heads that the kernels work on together. A group is done in chunks of it, the last one filled up with zeros.
 inline constexpr int kChunkHeads = 4;
 /// Tokens between two looks at the running maximum. K and V of a block stay in L1 while every chunk of heads uses them.
-inline constexpr int kBlockTokens = 32;
+inline constexpr int kBlockTokens = 16;
 /// FP32 lanes of the widest vector.
 inline constexpr int kMaxLanes = 16;
 

@@ -27,7 +27,7 @@ inline void merge_partials(const DecodeArgs& args, const Merge& merge, Scratch& 
     float max = -std::numeric_limits<float>::infinity();
     for (const std::int32_t slot : slots) max = std::max(max, args.slot(slot)[group * d + g]);
     float sum = 0.0f;
-    float* HWY_RESTRICT acc = scratch.acc;
+    float* HWY_RESTRICT acc = scratch.states.front().acc;
     for (int at = 0; at < d; at += kLanes) hn::Store(hn::Zero(df), df, acc + at);
     for (const std::int32_t slot : slots) {
       const float* HWY_RESTRICT partial = args.slot(slot);

@@ -21,30 +21,38 @@ struct WorkCounts {
   std::int64_t kv_tokens = 0;
 };
 
+/// Of one segment, for every chunk of heads one after the other. N is the number of lanes of the target.
+struct SoftmaxState {
+  float* q = nullptr;    // [chunks, head_dim / N, kChunkHeads, N], scaled
+  float* acc = nullptr;  // [chunks, kChunkHeads, head_dim]
+  float* max = nullptr;  // [chunks, kChunkHeads], padded to kMaxLanes a chunk
+  float* sum = nullptr;  // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
+};
+
 struct Scratch {
-  // Arrays in the workspace, for every chunk of heads one after the other. N is the number of lanes of the target.
-  float* q = nullptr;       // [chunks, head_dim / N, kChunkHeads, N], scaled
-  float* acc = nullptr;     // [chunks, kChunkHeads, head_dim]
-  float* max = nullptr;     // [chunks, kChunkHeads]
-  float* sum = nullptr;     // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
+  std::array<SoftmaxState, kMaxTogether> states;
   float* scores = nullptr;  // [2, chunks, kBlockTokens, kChunkHeads]: of a block, while the next one is scored
   std::array<TokenBlock, kBlocksKnown> blocks;
   WorkCounts counts;
 
-  /// Floats behind the five arrays.
+  /// Floats behind the arrays.
   [[nodiscard]] static std::int64_t num_floats(const DecodeArgs& args) noexcept {
     const std::int64_t chunks = args.num_chunks();
-    return chunks * (2 * std::int64_t{kChunkHeads} * args.head_dim + 2 * kMaxLanes + 2 * kBlockTokens * kChunkHeads);
+    const std::int64_t state = 2 * std::int64_t{kChunkHeads} * args.head_dim + 2 * kMaxLanes;
+    return chunks * (kMaxTogether * state + 2 * kBlockTokens * kChunkHeads);
   }
   /// Lays the arrays out from `base` on, which is aligned to a cache line. head_dim is a multiple of 16: so are all.
   void place(float* base, const DecodeArgs& args) noexcept {
     const std::int64_t chunks = args.num_chunks();
     const std::int64_t vectors = chunks * kChunkHeads * args.head_dim;
-    q = base;
-    acc = q + vectors;
-    max = acc + vectors;
-    sum = max + chunks * kMaxLanes;
-    scores = sum + chunks * kMaxLanes;
+    for (SoftmaxState& state : states) {
+      state.q = base;
+      state.acc = state.q + vectors;
+      state.max = state.acc + vectors;
+      state.sum = state.max + chunks * kMaxLanes;
+      base = state.sum + chunks * kMaxLanes;
+    }
+    scores = base;
   }
 };
 
