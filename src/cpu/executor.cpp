@@ -1,7 +1,5 @@
 #include "executor.hpp"
 
-#include "hand_over.hpp"
-
 #include "kernels/output.hpp"
 #include "persistentkv/core/error.hpp"
 
@@ -99,21 +97,17 @@ void CpuPreparedStep::execute(const Launch& launch) {
   const bool merges_only = launch.kind == Launch::Kind::kMerge;
   executed_.merge_launches += merges_only ? 1 : 0;
   const bool merge = launch.kind == Launch::Kind::kDecodeMerge;
-  hand_over(this);
   const auto item = [&](std::int32_t i) {
-    take_over(this);
     if (merges_only)
       run_merge(plan_.merges()[i]);
     else
       run_worker(i, merge);
-    hand_over(this);
   };
   // One item a task: workers may be as long as the whole step, and no thread should sit on two of them.
   if (merges_only)
     tbb::parallel_for(launch.begin, launch.end, item);
   else
     tbb::parallel_for(launch.begin, launch.end, item, tbb::simple_partitioner());
-  take_over(this);
 }
 
 void CpuPreparedStep::run_worker(int worker, bool merge) {
