@@ -18,16 +18,19 @@ namespace HWY_NAMESPACE {
 /// Vectors of V that are accumulated at once, for four heads: 16 accumulators of 32 registers, or 8 of 16.
 inline constexpr int kValueVectors = kLanes == 16 ? 4 : 2;
 
-/// Elements [at, at + kVectors * kLanes) of acc. With each token, `pairs` of cache lines are asked for.
+/// Tokens for each step of the prefetcher.
+inline constexpr int kStepTokens = 4;
+
+/// Elements [at, at + kVectors * kLanes) of acc. Steps `prefetcher` with every fourth token.
 template <class T, int kVectors>
 HWY_INLINE void accumulate_slice(const TokenBlock& block, int at, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher, int pairs) {
+                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher) {
   const Floats df;
   FloatVec sums[kChunkHeads][kVectors];
   for (int h = 0; h < kChunkHeads; ++h)
     for (int i = 0; i < kVectors; ++i) sums[h][i] = hn::Load(df, acc + h * head_dim + at + i * kLanes);
   for (int t = 0; t < block.tokens; ++t) {
-    prefetcher.issue(pairs);
+    if (t % kStepTokens == 0) prefetcher.step();
     const T* HWY_RESTRICT v = reinterpret_cast<const T*>(block.v[t]) + at;
     FloatVec v_vector[kVectors];
     for (int i = 0; i < kVectors; ++i) v_vector[i] = load_wide(v + i * kLanes);
@@ -40,16 +43,15 @@ HWY_INLINE void accumulate_slice(const TokenBlock& block, int at, int head_dim, 
     for (int i = 0; i < kVectors; ++i) hn::Store(sums[h][i], df, acc + h * head_dim + at + i * kLanes);
 }
 
-/// acc[h] += sum over the block's tokens of weights[t, h] * v[t]. With each token and slice of head_dim, `pairs` of
-/// cache lines are asked for.
+/// acc[h] += sum over the block's tokens of weights[t, h] * v[t].
 template <class T>
 HWY_INLINE void accumulate_block(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher, int pairs) {
+                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher) {
   constexpr int kSlice = kValueVectors * kLanes;
   int at = 0;
   for (; at + kSlice <= head_dim; at += kSlice)
-    accumulate_slice<T, kValueVectors>(block, at, head_dim, weights, acc, prefetcher, pairs);
-  for (; at < head_dim; at += kLanes) accumulate_slice<T, 1>(block, at, head_dim, weights, acc, prefetcher, pairs);
+    accumulate_slice<T, kValueVectors>(block, at, head_dim, weights, acc, prefetcher);
+  for (; at < head_dim; at += kLanes) accumulate_slice<T, 1>(block, at, head_dim, weights, acc, prefetcher);
 }
 
 }  // namespace HWY_NAMESPACE

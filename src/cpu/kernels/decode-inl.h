@@ -78,34 +78,31 @@ class BlockPipeline {
   HWY_INLINE BlockPipeline(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
       : args_(args), scratch_(scratch), cursor_(args, segments), head_dim_(args.head_dim), chunks_(args.num_chunks()) {
     const int slices = head_dim_ / (kValueVectors * kLanes) + head_dim_ / kLanes % kValueVectors;
-    accumulate_calls_ = slices * chunks_ * kBlockTokens;
-    score_calls_ = chunks_ * kBlockTokens / kScoreTokens;
+    steps_ = chunks_ * (kBlockTokens / kScoreTokens + slices * kBlockTokens / kStepTokens);
   }
 
   HWY_INLINE void run() {
     for (TokenBlock& block : scratch_.blocks) cursor_.read(block);
     if (scratch_.blocks[0].segment != nullptr) {
-      Prefetcher prefetcher(scratch_.blocks[1], vector_bytes());
-      score(scratch_.blocks[0], scores(0), prefetcher, 0);
-      prefetcher.issue(prefetcher.pairs());
+      Prefetcher prefetcher(scratch_.blocks[1], vector_bytes(), steps_);
+      score(scratch_.blocks[0], scores(0), prefetcher);
+      prefetcher.finish();
     }
     int i = 0;
     for (int parity = 0; scratch_.blocks[i].segment != nullptr; i = (i + 1) % kBlocksKnown, parity ^= 1) {
       TokenBlock& block = scratch_.blocks[i];
       const TokenBlock& next = scratch_.blocks[(i + 1) % kBlocksKnown];
       SoftmaxState& state = scratch_.states[block.lane];
-      Prefetcher prefetcher(scratch_.blocks[(i + 2) % kBlocksKnown], vector_bytes());
-      const int pairs = prefetcher.pairs();
+      Prefetcher prefetcher(scratch_.blocks[(i + kBlocksKnown - 1) % kBlocksKnown], vector_bytes(), steps_);
       if (block.first) reset_state(args_, state);
       for (int c = 0; c < chunks_; ++c) {
         block_weights(block.tokens, head_dim_, scores(parity) + c * kChunkScores, state.max + c * kChunkHeads,
                       state.sum + c * kMaxLanes, acc(state, c));
       }
-      if (next.segment != nullptr) score(next, scores(parity ^ 1), prefetcher, pairs / 2 / score_calls_);
-      const int left = (pairs - pairs / 2) / accumulate_calls_;
+      if (next.segment != nullptr) score(next, scores(parity ^ 1), prefetcher);
       for (int c = 0; c < chunks_; ++c)
-        accumulate_block<T>(block, head_dim_, scores(parity) + c * kChunkScores, acc(state, c), prefetcher, left);
-      prefetcher.issue(pairs);
+        accumulate_block<T>(block, head_dim_, scores(parity) + c * kChunkScores, acc(state, c), prefetcher);
+      prefetcher.finish();
       scratch_.counts.kv_tokens += block.tokens;
       if (block.last) end_segment(args_, *block.segment, state, scratch_.counts);
       cursor_.read(block);
@@ -122,12 +119,12 @@ class BlockPipeline {
     return state.acc + std::int64_t{chunk} * kChunkHeads * head_dim_;
   }
 
-  HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher& prefetcher, int pairs) {
+  HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher& prefetcher) {
     SoftmaxState& state = scratch_.states[block.lane];
     if (block.first) load_queries<T>(args_, *block.segment, state);
     for (int c = 0; c < chunks_; ++c) {
       block_scores<T>(block, head_dim_, state.q + std::int64_t{c} * kChunkHeads * head_dim_, scores + c * kChunkScores,
-                      prefetcher, pairs);
+                      prefetcher);
     }
   }
 
@@ -136,8 +133,7 @@ class BlockPipeline {
   BlockCursor cursor_;
   const int head_dim_;
   const int chunks_;
-  int score_calls_;
-  int accumulate_calls_;
+  int steps_;  // of the prefetcher while a full block is scored and another one is accumulated
 };
 
 template <class T>

@@ -19,35 +19,38 @@ namespace HWY_NAMESPACE {
 /// the calls to it.
 class Prefetcher {
  public:
-  /// All of `block`, K and V alternately. vector_bytes is the size of one token's K or V.
-  HWY_INLINE Prefetcher(const TokenBlock& block, int vector_bytes)
-      : block_(block), end_(block.tokens), vector_bytes_(vector_bytes) {}
+  /// All of `block`, K and V of a token together, spread over `calls` calls of step(). vector_bytes is the size of one
+  /// token's K or V.
+  HWY_INLINE Prefetcher(const TokenBlock& block, int vector_bytes, int calls)
+      : block_(block), vector_bytes_(vector_bytes), calls_(calls) {}
 
-  /// Pairs of cache lines, one of K and one of V, that the block has.
-  [[nodiscard]] HWY_INLINE int pairs() const { return end_ * ((vector_bytes_ + kLineBytes - 1) / kLineBytes); }
-
-  /// The next `count` pairs.
-  HWY_INLINE void issue(int count) {
-    for (; count > 0 && token_ < end_; --count) {
-      __builtin_prefetch(block_.k[token_] + at_, 0, kLocality);
-      __builtin_prefetch(block_.v[token_] + at_, 0, kLocality);
-      at_ += kLineBytes;
-      if (at_ >= vector_bytes_) {
-        at_ = 0;
-        ++token_;
-      }
-    }
+  HWY_INLINE void step() {
+    for (due_ += block_.tokens; due_ >= calls_; due_ -= calls_) ask(token_++);
+  }
+  /// What step() has not asked for yet.
+  HWY_INLINE void finish() {
+    while (token_ < block_.tokens) ask(token_++);
   }
 
  private:
+  HWY_INLINE void ask(int token) const {
+    const char* k = block_.k[token];
+    const char* v = block_.v[token];
+    for (int at = 0; at < vector_bytes_; at += kUnrolledBytes) {
+      for (int i = 0; i < kUnrolledBytes; i += kLineBytes) __builtin_prefetch(k + at + i, 0, kLocality);
+      for (int i = 0; i < kUnrolledBytes; i += kLineBytes) __builtin_prefetch(v + at + i, 0, kLocality);
+    }
+  }
+
   static constexpr int kLineBytes = 64;
-  static constexpr int kLocality = 3;
+  static constexpr int kUnrolledBytes = 128;
+  static constexpr int kLocality = 2;  // into L2
 
   const TokenBlock& block_;
-  int end_;
   int vector_bytes_;
+  int calls_;
+  int due_ = 0;
   int token_ = 0;
-  int at_ = 0;
 };
 
 }  // namespace HWY_NAMESPACE

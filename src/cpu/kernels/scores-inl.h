@@ -52,13 +52,13 @@ HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RE
 }
 
 /// scores[t, h] = q[h] . k[t] for all tokens of the block and those that fill it up to a multiple of four.
-/// With each kScoreTokens of them, `pairs` of cache lines are asked for.
+/// Steps `prefetcher` with each kScoreTokens of them.
 template <class T>
 HWY_INLINE void block_scores(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT q,
-                             float* HWY_RESTRICT scores, Prefetcher& prefetcher, int pairs) {
+                             float* HWY_RESTRICT scores, Prefetcher& prefetcher) {
   const Floats df;
   for (int t = 0; t < block.tokens; t += kScoreTokens) {
-    prefetcher.issue(pairs);
+    prefetcher.step();
     const T* HWY_RESTRICT k[kScoreTokens];
     FloatVec sums[kScoreTokens][kChunkHeads];
     for (int i = 0; i < kScoreTokens; ++i) {
