@@ -156,13 +156,15 @@ void check_default_workers(Context& context) {
 }
 
 void check_device_lengths(Context& context) {
-  if (!context.backend->capabilities().device_lengths) return context.skip("capabilities().device_lengths is false");
+  const std::vector<Schedule> able = context.backend->capabilities().device_lengths;
+  if (able.empty()) return context.skip("capabilities().device_lengths is empty");
   for (const TableForm form : {TableForm::kDense32, TableForm::kRowIds, TableForm::kCsr64, TableForm::kTokenSlots}) {
     ProblemSpec spec = ragged();
     spec.table = form;
     spec.lengths_form = form == TableForm::kCsr64 ? LengthsForm::kCumulative64 : LengthsForm::kDelta;
     Problem problem(spec, context.random.bits());
     with_schedules(context, spec, [&](const Cut& cut) {
+      if (std::find(able.begin(), able.end(), cut.schedule) == able.end()) return;
       ResidentStep resident(*context.subject.memory, problem.step_data);
       const auto prepared = context.backend->prepare(resident.step(), cut.schedule, cut.options);
       check_run(context, *prepared, problem, nullptr, to_string(cut) + ", lengths and table on the device");

@@ -245,7 +245,7 @@ class ModelPrepared : public PreparedStep {
 class ModelBackend : public Backend {
  public:
   ModelBackend(Fault fault, bool on_device) : fault_(fault) {
-    capabilities_.device_lengths = on_device;
+    if (on_device) capabilities_.device_lengths.assign(kAllSchedules.begin(), kAllSchedules.end());
     capabilities_.schedules.assign(kAllSchedules.begin(), kAllSchedules.end());
     capabilities_.dtypes = {DType::kF16, DType::kBF16, DType::kF32};
     capabilities_.head_dim_multiple = 8;
@@ -259,7 +259,7 @@ class ModelBackend : public Backend {
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& given, Schedule schedule,
                                                       const PlanOptions& options) override {
     Step step = given;
-    if (capabilities_.device_lengths)
+    if (!capabilities_.device_lengths.empty())
       relabel({&step.lengths.values, &step.table.entries, &step.table.row_offsets, &step.table.row_ids});
     if (fault_ == Fault::kIgnoresDelta) step.lengths.delta = 0;
     if (!check(step)) return make({}, make_plan(schedule, {}, {.num_workers = 1}));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <optional>
 
 namespace pkv::conformance {
 
@@ -28,6 +29,7 @@ class SuiteTest : public ::testing::Test {
   void TestBody() override {
     const Verdict verdict = run_case(test_, subject_, test_seed());
     tally_->add(verdict);
+    if (!verdict.no_backend.empty()) GTEST_SKIP() << verdict.no_backend;
     if (!verdict.failure.empty()) FAIL() << verdict.failure << "\nto see it again: PKV_TEST_SEED=" << test_seed();
     if (verdict.ran == 0 && !verdict.skipped.empty()) GTEST_SKIP() << verdict.skipped.begin()->first;
   }
@@ -69,16 +71,20 @@ std::vector<Case> all_cases() {
 Verdict run_case(const Case& test, const Subject& subject, std::uint64_t seed) {
   Verdict verdict;
   for (const char c : test.name) seed = (seed ^ static_cast<unsigned char>(c)) * 0x100000001b3u;  // each its own
-  Context context(subject, seed);
+  std::optional<Context> context;
   try {
-    test.run(context);
+    context.emplace(subject, seed);
+    test.run(*context);
+  } catch (const NoBackend& none) {
+    verdict.no_backend = none.what();
   } catch (const Failure& failure) {
     verdict.failure = failure.what();
   } catch (const std::exception& error) {
     verdict.failure = fmt::format("unexpected exception: {}", error.what());
   }
-  verdict.ran = context.ran;
-  verdict.skipped = std::move(context.skipped);
+  if (!context) return verdict;
+  verdict.ran = context->ran;
+  verdict.skipped = std::move(context->skipped);
   return verdict;
 }
 

@@ -24,6 +24,12 @@ struct Subject {
   std::shared_ptr<Memory> memory;  ///< where its tensors live
 };
 
+/// What a subject's make() throws on a machine that has nothing to run it on: the case is skipped.
+class NoBackend : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// What is wrong with the subject: ends the case.
 class Failure : public std::runtime_error {
  public:
@@ -53,7 +59,8 @@ struct Case {
 [[nodiscard]] std::vector<Case> all_cases();
 
 struct Verdict {
-  std::string failure;  ///< empty: none
+  std::string failure;     ///< empty: none
+  std::string no_backend;  ///< why nothing ran; empty: something could
   int ran = 0;
   std::map<std::string, int> skipped;
 };

@@ -27,9 +27,9 @@ struct Capabilities {
   int max_head_dim = 0;
   int max_group_size = 0;  ///< 0: any
   int min_page_size = 1;
-  int alignment_bytes = 1;            ///< of data and strides of q, K, V and out, where more than an element's size
-  bool any_plan = false;        ///< prepare(step, plan) accepts any valid plan
-  bool device_lengths = false;  ///< lengths and page table may be device-resident
+  int alignment_bytes = 1;               ///< of data and strides of q, K, V and out, where more than an element's size
+  bool any_plan = false;                 ///< prepare(step, plan) accepts any valid plan
+  std::vector<Schedule> device_lengths;  ///< of these, lengths and page table may be device-resident
 
   /// alignment_bytes in elements of `dtype`, at least 1.
   [[nodiscard]] int alignment_elements(DType dtype) const noexcept {

@@ -12,13 +12,14 @@ namespace pkv {
 
 /// All tiles of a step in the order (row, KV head, tile), cut into one contiguous run a worker. A run's cost is its
 /// tokens plus segment_cost_tokens for each segment begun; runs differ in cost by less than a tile and a segment's
-/// cost. A run has at most two partial segments: its first and its last.
+/// cost. A run has at most two partial segments: its first and its last. Where a step has one row, and the workers are a
+/// multiple of the KV heads, each head gets whole workers, and segment_cost_tokens is not used.
 class StreamCut {
  public:
   StreamCut() = default;
 
   /// O(batch), and no allocation once the object has seen a batch as large. `lengths` are tokens, <= 0 for an empty
-  /// row. Throws InvalidArgument as make_plan does.
+  /// row. Throws InvalidArgument as make_plan does, and for a total cost of more than 2^52 tokens.
   void assign(int num_kv_heads, std::span<const std::int32_t> lengths, const PlanOptions& options);
 
   [[nodiscard]] int num_workers() const noexcept { return num_workers_; }

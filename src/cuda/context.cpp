@@ -1,0 +1,144 @@
+#include "context.hpp"
+
+#include "persistentkv/core/error.hpp"
+#include "support/check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace pkv::cuda {
+
+namespace {
+
+constexpr int kMaxWarps = 8;
+constexpr int kOldest = 80;
+
+void require(const char* name, int value, int high) {
+  if (value < 0 || value > high) throw InvalidArgument(fmt::format("{} is {}, must be in [0, {}]", name, value, high));
+}
+
+}  // namespace
+
+GroupCut GroupCut::of(int group_size, int max_blocks) noexcept {
+  GroupCut cut;
+  cut.chunks = (group_size + 8 * max_blocks - 1) / (8 * max_blocks);
+  cut.heads_per_unit = (group_size + cut.chunks - 1) / cut.chunks;
+  cut.blocks = (cut.heads_per_unit + 7) / 8;
+  return cut;
+}
+
+CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
+  require("max_ctas", config.max_ctas, 1 << 20);
+  require("max_warps", config.max_warps, kMaxWarps);
+  require("max_shared_bytes", config.max_shared_bytes, 1 << 30);
+  if (config.device >= 0 && config.device >= cuda_device_count()) {
+    throw InvalidArgument(
+        fmt::format("device is {}, must be below the number of CUDA devices, {}", config.device, cuda_device_count()));
+  }
+  device_ = cuda_device_info(config.device);
+  if (device_.compute_capability < kOldest) {
+    throw Unsupported(fmt::format("{} has compute capability {}.{}, must be at least {}.{}", device_.name,
+                                  device_.compute_capability / 10, device_.compute_capability % 10, kOldest / 10,
+                                  kOldest % 10));
+  }
+  stream_ctas_ = config.max_ctas > 0 ? std::min(config.max_ctas, device_.num_sms) : device_.num_sms;
+  const DeviceGuard guard(device_.ordinal);
+  check(cudaStreamCreateWithFlags(&uploads_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+}
+
+CudaContext::~CudaContext() {
+  if (uploads_ != nullptr) (void)cudaStreamDestroy(uploads_);
+}
+
+KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& kernels, const GroupCut& group) {
+  const std::scoped_lock lock(mutex_);
+  const int warp_bytes =
+      kernels.ring_bytes + group.heads_per_unit * kernels.part_floats * static_cast<int>(sizeof(float));
+  cudaFuncAttributes attributes;
+  KernelLaunch launch{function, 0, 0};
+  const auto known = std::find_if(configured_.begin(), configured_.end(),
+                                  [&](const KernelLaunch& k) { return k.function == function; });
+  if (known != configured_.end()) {
+    launch.shared_bytes = known->shared_bytes;
+  } else {
+    const DeviceGuard guard(device_.ordinal);
+    if (const cudaError_t status = cudaFuncGetAttributes(&attributes, function); status != cudaSuccess) {
+      (void)cudaGetLastError();
+      throw Unsupported(fmt::format("this build has no code for {} (compute capability {}.{}): {}", device_.name,
+                                    device_.compute_capability / 10, device_.compute_capability % 10,
+                                    cudaGetErrorString(status)));
+    }
+    auto most = device_.shared_bytes_per_cta - static_cast<std::int64_t>(attributes.sharedSizeBytes);
+    if (config_.max_shared_bytes > 0)
+      most = std::min<std::int64_t>(most,
+                                    config_.max_shared_bytes - static_cast<std::int64_t>(attributes.sharedSizeBytes));
+    launch.shared_bytes = static_cast<int>(std::max<std::int64_t>(most, 0));
+    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes),
+          "cudaFuncSetAttribute");
+    configured_.push_back(launch);
+  }
+  launch.warps = std::min(launch.shared_bytes / warp_bytes, kMaxWarps);
+  if (config_.max_warps > 0) launch.warps = std::min(launch.warps, config_.max_warps);
+  if (launch.warps < 1) {
+    throw Unsupported(fmt::format("a CTA has {} bytes of shared memory, must have {} for this shape",
+                                  launch.shared_bytes, warp_bytes));
+  }
+  launch.shared_bytes = launch.warps * warp_bytes;
+  return launch;
+}
+
+DeviceBuffer CudaContext::take(std::size_t size_bytes) {
+  if (size_bytes == 0) return {};
+  {
+    const std::scoped_lock lock(mutex_);
+    auto best = free_.end();
+    for (auto it = free_.begin(); it != free_.end(); ++it)
+      if (it->size_bytes() == size_bytes) best = it;  // of one size only: zeros stay where counters are
+    if (best != free_.end()) {
+      DeviceBuffer buffer = std::move(*best);
+      free_.erase(best);
+      return buffer;
+    }
+  }
+  const DeviceGuard guard(device_.ordinal);
+  DeviceBuffer buffer(size_bytes);
+  clear(buffer.data(), size_bytes);
+  return buffer;
+}
+
+void CudaContext::give_back(DeviceBuffer buffer) noexcept {
+  if (buffer.size_bytes() == 0) return;
+  try {
+    const std::scoped_lock lock(mutex_);
+    free_.push_back(std::move(buffer));
+  } catch (...) {  // no memory for the list: the buffer is freed instead
+  }
+}
+
+void CudaContext::upload(void* to, const void* from, std::size_t size_bytes) {
+  check(cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, uploads_), "cudaMemcpyAsync");
+  check(cudaStreamSynchronize(uploads_), "cudaStreamSynchronize");
+}
+
+void CudaContext::clear(void* data, std::size_t size_bytes) {
+  check(cudaMemsetAsync(data, 0, size_bytes, uploads_), "cudaMemsetAsync");
+  check(cudaStreamSynchronize(uploads_), "cudaStreamSynchronize");
+}
+
+void CudaContext::require_on_device(const char* name, const void* pointer) {
+  auto& known = known_pointers_[(reinterpret_cast<std::uintptr_t>(pointer) >> 8) * 0x9e3779b97f4a7c15u >> 54];
+  if (known.load(std::memory_order_relaxed) == pointer) return;
+  cudaPointerAttributes attributes;
+  check(cudaPointerGetAttributes(&attributes, pointer), "cudaPointerGetAttributes");
+  if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged)
+    throw InvalidArgument(fmt::format("{} is {}, must be device memory", name, pointer));
+  if (attributes.type == cudaMemoryTypeDevice && attributes.device != device_.ordinal) {
+    throw InvalidArgument(
+        fmt::format("{} is on device {}, must be on the backend's, {}", name, attributes.device, device_.ordinal));
+  }
+  known.store(pointer, std::memory_order_relaxed);
+}
+
+}  // namespace pkv::cuda

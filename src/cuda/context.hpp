@@ -1,0 +1,96 @@
+#pragma once
+
+// What a backend shares with the steps it has prepared, which may outlive it.
+
+#include "kernel_table.hpp"
+#include "persistentkv/cuda/cuda_backend.hpp"
+#include "support/memory.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace pkv::cuda {
+
+/// How a group of query heads is served: `chunks` passes over K and V, each for at most heads_per_unit heads.
+struct GroupCut {
+  int chunks = 1;
+  int heads_per_unit = 1;
+  int blocks = 1;  ///< of 8 heads
+
+  [[nodiscard]] static GroupCut of(int group_size, int max_blocks) noexcept;
+};
+
+/// A kernel and the shape of its CTAs.
+struct KernelLaunch {
+  const void* function = nullptr;
+  int warps = 0;
+  int shared_bytes = 0;
+};
+
+class CudaContext {
+ public:
+  explicit CudaContext(const CudaBackendConfig& config);
+  ~CudaContext();
+  CudaContext(const CudaContext&) = delete;
+  CudaContext& operator=(const CudaContext&) = delete;
+
+  [[nodiscard]] const CudaDeviceInfo& device() const noexcept { return device_; }
+  /// CTAs that `stream` has by default.
+  [[nodiscard]] int stream_ctas() const noexcept { return stream_ctas_; }
+
+  /// A decoding kernel with as many warps as fit. Throws Unsupported where not one does, or where this build has no
+  /// code for the device.
+  [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group);
+
+  /// Memory that nobody uses, at least `size_bytes`. What is in it is what its last user left, zeros at first.
+  [[nodiscard]] DeviceBuffer take(std::size_t size_bytes);
+  void give_back(DeviceBuffer buffer) noexcept;
+
+  /// Copies to the device and waits for that copy alone.
+  void upload(void* to, const void* from, std::size_t size_bytes);
+  void clear(void* data, std::size_t size_bytes);
+
+  /// Throws InvalidArgument unless `pointer` is memory of this device. Pointers that were right stay so.
+  void require_on_device(const char* name, const void* pointer);
+
+ private:
+  CudaBackendConfig config_;
+  CudaDeviceInfo device_;
+  int stream_ctas_ = 0;
+  cudaStream_t uploads_ = nullptr;
+  std::mutex mutex_;
+  std::vector<DeviceBuffer> free_;
+  std::vector<KernelLaunch> configured_;
+  std::array<std::atomic<const void*>, 1024> known_pointers_{};
+};
+
+/// Memory that goes back to the context.
+class Leased {
+ public:
+  Leased() = default;
+  Leased(std::shared_ptr<CudaContext> context, std::size_t size_bytes)
+      : context_(std::move(context)), buffer_(context_->take(size_bytes)) {}
+  ~Leased() {
+    if (context_) context_->give_back(std::move(buffer_));
+  }
+  Leased(Leased&&) = default;
+  Leased& operator=(Leased&& other) noexcept {
+    std::swap(context_, other.context_);
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+
+  [[nodiscard]] unsigned char* data() const noexcept { return buffer_.as<unsigned char>(); }
+
+ private:
+  std::shared_ptr<CudaContext> context_;
+  DeviceBuffer buffer_;
+};
+
+}  // namespace pkv::cuda

@@ -1,0 +1,24 @@
+#pragma once
+
+// The kernels of one element type and head_dim, as the runtime's launch functions want them.
+
+#include "persistentkv/core/dtype.hpp"
+
+#include <cstdint>
+
+namespace pkv::cuda {
+
+struct DecodeKernels {
+  // [blocks - 1]: blocks of 8 query heads; null where the tile table has no such
+  const void* stream[2];
+  const void* segments[2];
+  const void* merge;
+  int ring_bytes;   // of a warp
+  int part_floats;  // of a head in shared memory
+  int max_blocks;   // as in the tile table
+};
+
+/// The kernels for a dtype and head_dim, or null. Defined by what CMake generates from instantiations/.
+const DecodeKernels* find_kernels(DType dtype, int head_dim) noexcept;
+
+}  // namespace pkv::cuda

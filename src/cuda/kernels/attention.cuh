@@ -1,0 +1,170 @@
+#pragma once
+
+// One warp, one tile: 16 tokens of K and V against up to 8 * kBlocks query heads, on tensor cores.
+//
+// K is the A operand of an m16n8k16 product and q^T the B operand, then V^T is A and P is B: the side of 16 is full of
+// tokens or of dimensions, and only the side of 8 is padded where the group is smaller. A fragment's lane is 4 * r + c.
+
+#include "tile_feeder.cuh"
+
+namespace pkv::cuda {
+
+/// Below every score, and no infinity: differences of two of them are 0, not NaN.
+inline constexpr float kLowest = -1.7e38f;
+
+/// q of a unit, as B operands.
+template <int kHeadDim, int kBlocks>
+struct QueryFragments {
+  std::uint32_t b[kBlocks][kHeadDim / 8];
+};
+
+/// Unnormalised result of a segment; [.][e] belongs to head 8 * block + 2 * c + e.
+template <int kHeadDim, int kBlocks>
+struct State {
+  float max[kBlocks][2];                 // running, the same in all lanes of a head; of log2-scaled scores
+  float sum[kBlocks][2];                 // this lane's share
+  float acc[kBlocks][kHeadDim / 16][4];  // dim 16 * j + r, and 8 more for [2..3]
+
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (int n = 0; n < kBlocks; ++n) {
+      max[n][0] = max[n][1] = kLowest;
+      sum[n][0] = sum[n][1] = 0.0f;
+#pragma unroll
+      for (int j = 0; j < kHeadDim / 16; ++j)
+#pragma unroll
+        for (int x = 0; x < 4; ++x) acc[n][j][x] = 0.0f;
+    }
+  }
+
+  /// Adds up the lanes' shares of the sums.
+  __device__ __forceinline__ void finish() {
+#pragma unroll
+    for (int n = 0; n < kBlocks; ++n)
+#pragma unroll
+      for (int e = 0; e < 2; ++e)
+#pragma unroll
+        for (int x = 4; x < 32; x <<= 1) sum[n][e] += __shfl_xor_sync(kAllLanes, sum[n][e], x);
+  }
+};
+
+/// Through L1, which serves the CTA's other warps: past it, all warps of all CTAs would meet on a few sectors of L2.
+template <int kHeadDim, int kBlocks>
+__device__ __forceinline__ void load_query(QueryFragments<kHeadDim, kBlocks>& q, const DecodeParams& p, int row,
+                                           const Unit& unit) {
+  const std::int64_t q_row = tensor_row(p.q, row, p.step.errors);
+  const int r = lane_id() >> 2, c = lane_id() & 3;
+  const char* base = p.q.data + (q_row < 0 ? 0 : q_row) * p.q.row_bytes + c * 4;
+#pragma unroll
+  for (int n = 0; n < kBlocks; ++n) {
+    const int head = 8 * n + r;
+    const char* from = base + (unit.first_head + head) * p.q.head_bytes;
+#pragma unroll
+    for (int i = 0; i < kHeadDim / 8; ++i)
+      q.b[n][i] = head < unit.heads ? *reinterpret_cast<const std::uint32_t*>(from + 16 * i) : 0u;
+  }
+}
+
+template <class T, int kHeadDim, int kBlocks>
+__device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::uint32_t keys,
+                                              const QueryFragments<kHeadDim, kBlocks>& q) {
+  constexpr int kPitch = Ring<kHeadDim, 1>::kPitchBytes;
+  const std::uint32_t row = keys + (lane_id() & 15) * kPitch + (lane_id() >> 4) * 16;
+  float odd[kBlocks][4];  // a second chain: a lone warp waits for the latency of the first
+#pragma unroll
+  for (int n = 0; n < kBlocks; ++n)
+#pragma unroll
+    for (int x = 0; x < 4; ++x) scores[n][x] = odd[n][x] = 0.0f;
+#pragma unroll
+  for (int i = 0; i < kHeadDim / 16; ++i) {
+    std::uint32_t a[4];
+    load_matrices(a, row + 32 * i);
+#pragma unroll
+    for (int n = 0; n < kBlocks; ++n)
+      Packed<T>::multiply((i & 1) != 0 ? odd[n] : scores[n], a, q.b[n][2 * i], q.b[n][2 * i + 1]);
+  }
+#pragma unroll
+  for (int n = 0; n < kBlocks; ++n)
+#pragma unroll
+    for (int x = 0; x < 4; ++x) scores[n][x] += odd[n][x];
+}
+
+/// Scores of tokens [first, last) of the tile become P, packed as the B operand of the second product. The running
+/// maximum is lazy: it moves only when a score beats it by 2^6, which 16-bit P bears easily, so that most tiles skip
+/// the shuffles and the rescaling. The sum adds P as it is rounded, so that a dominant token's rounding cancels.
+template <class T, int kHeadDim, int kBlocks>
+__device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (&scores)[kBlocks][4], int first,
+                                        int last, float scale_log2, std::uint32_t (&weights)[kBlocks][2]) {
+  constexpr float kSlack = 6.0f;
+  const int r = lane_id() >> 2;
+  const bool low = r >= first && r < last, high = r + 8 >= first && r + 8 < last;
+#pragma unroll
+  for (int n = 0; n < kBlocks; ++n) {
+#pragma unroll
+    for (int x = 0; x < 4; ++x) scores[n][x] = (x < 2 ? low : high) ? scores[n][x] * scale_log2 : -INFINITY;
+    float top[2] = {fmaxf(scores[n][0], scores[n][2]), fmaxf(scores[n][1], scores[n][3])};
+    if (__any_sync(kAllLanes, top[0] > state.max[n][0] + kSlack || top[1] > state.max[n][1] + kSlack)) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+#pragma unroll
+        for (int x = 4; x < 32; x <<= 1) top[e] = fmaxf(top[e], __shfl_xor_sync(kAllLanes, top[e], x));
+        const float max = fmaxf(state.max[n][e], top[e]);
+        const float factor = fast_exp2(state.max[n][e] - max);
+        state.max[n][e] = max;
+        state.sum[n][e] *= factor;
+#pragma unroll
+        for (int j = 0; j < kHeadDim / 16; ++j) {
+          state.acc[n][j][e] *= factor;
+          state.acc[n][j][2 + e] *= factor;
+        }
+      }
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const std::uint32_t p = Packed<T>::pack(fast_exp2(scores[n][2 * half] - state.max[n][0]),
+                                              fast_exp2(scores[n][2 * half + 1] - state.max[n][1]));
+      const float2 rounded = Packed<T>::unpack(p);
+      state.sum[n][0] += rounded.x;
+      state.sum[n][1] += rounded.y;
+      weights[n][half] = transpose_matrix(p);
+    }
+  }
+}
+
+template <class T, int kHeadDim, int kBlocks>
+__device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state, std::uint32_t values,
+                                                const std::uint32_t (&weights)[kBlocks][2]) {
+  constexpr int kPitch = Ring<kHeadDim, 1>::kPitchBytes;
+  const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3);
+  const std::uint32_t row = values + token * kPitch + ((lane_id() >> 3) & 1) * 16;
+#pragma unroll
+  for (int j = 0; j < kHeadDim / 16; ++j) {
+    std::uint32_t a[4];
+    load_matrices_transposed(a, row + 32 * j);
+#pragma unroll
+    for (int n = 0; n < kBlocks; ++n) Packed<T>::multiply(state.acc[n][j], a, weights[n][0], weights[n][1]);
+  }
+}
+
+/// Attends tokens [token_begin, token_end) of one unit, whose tiles come next in the ring. `stage` walks on.
+template <class T, int kHeadDim, int kBlocks, int kStages>
+__device__ __forceinline__ void attend(State<kHeadDim, kBlocks>& state, const QueryFragments<kHeadDim, kBlocks>& q,
+                                       TileFeeder<kHeadDim, kStages>& feeder, std::uint32_t ring, int& stage,
+                                       int token_begin, int token_end, float scale_log2) {
+  using R = Ring<kHeadDim, kStages>;
+  for (int token = token_begin / kTileTokens * kTileTokens; token < token_end; token += kTileTokens) {
+    copy_async_wait<kStages - 1>();
+    __syncwarp();
+    const std::uint32_t keys = ring + stage * R::kStageBytes;
+    float scores[kBlocks][4];
+    std::uint32_t weights[kBlocks][2];
+    multiply_keys<T>(scores, keys, q);
+    softmax<T>(state, scores, token_begin - token, token_end - token, scale_log2, weights);
+    multiply_values<T>(state, keys + R::kTensorBytes, weights);
+    __syncwarp();
+    feeder.issue(stage);
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+  }
+}
+
+}  // namespace pkv::cuda

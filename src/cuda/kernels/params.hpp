@@ -1,0 +1,135 @@
+#pragma once
+
+// What crosses from the host to the kernels, by value. Strides are in bytes.
+
+#include "arith/divide.hpp"
+
+#include <cstdint>
+
+namespace pkv::cuda {
+
+/// An array of int32 or int64; null: absent.
+struct IndexParams {
+  const void* data = nullptr;
+  bool is_i64 = false;
+};
+
+/// Bits of the error word: what a kernel found in device-resident indices, and put right as far as it must so that it
+/// reads and writes nothing but the caller's memory.
+enum DeviceErrorBits : unsigned {
+  kLengthOverCapacity = 1,  ///< the length was cut to what the table's row holds
+  kPageOutOfRange = 2,      ///< page 0 was read instead
+  kTableOutOfRange = 4,     ///< an entry inside the table was read instead
+  kRowIdOutOfRange = 8,     ///< row 0 of q was read instead; nothing was written to out
+};
+
+/// Lengths and page table: PageTableView and LengthsView for the device.
+struct StepParams {
+  int batch = 0;
+  int num_units = 0;  ///< of a row: KV heads times chunks
+  int max_row_tokens = 0;
+  bool cumulative = false;
+  IndexParams lengths;
+  std::int64_t length_delta = 0;
+  IndexParams entries;
+  IndexParams row_offsets;  ///< CSR
+  IndexParams row_ids;
+  std::int64_t num_entries = 0;
+  std::int64_t row_stride = 0;
+  std::int64_t num_pages = 0;
+  arith::Divisor entry_stride;
+  arith::Divisor entry_divisor;
+  arith::Divisor page_size;
+  int granule_log2 = 0;  ///< tokens that surely share a page: the largest power of two up to 16 that divides page_size
+  int prefetch_lines = 0;  ///< of the entries, 128 bytes each, worth having in L2 before anybody asks
+  unsigned* errors = nullptr;
+};
+
+/// K or V.
+struct PagedParams {
+  const char* data = nullptr;
+  std::int64_t page_bytes = 0;
+  std::int64_t head_bytes = 0;
+  int token_bytes = 0;
+};
+
+/// q or out.
+struct RowsParams {
+  char* data = nullptr;
+  std::int64_t row_bytes = 0;
+  std::int64_t head_bytes = 0;
+  std::int64_t num_rows = 0;
+  IndexParams row_ids;
+};
+
+struct LseParams {
+  float* data = nullptr;  ///< null: not wanted
+  std::int64_t row_stride = 0;
+  std::int64_t head_stride = 0;
+  float log2_factor = 1.0f;  ///< turns the log2 of a sum into the base asked for
+};
+
+/// Unmerged states, in FP32. Slot s, head g of the unit: acc[(s * heads_per_unit + g) * head_dim], max_sum likewise.
+struct PartialsParams {
+  float* acc = nullptr;
+  float2* max_sum = nullptr;     ///< running max of log2-scaled scores, sum of exponentials
+  unsigned* arrivals = nullptr;  ///< zero between launches
+};
+
+/// One layer of a step, for kernels that decode.
+struct DecodeParams {
+  StepParams step;
+  PagedParams k;
+  PagedParams v;
+  RowsParams q;
+  RowsParams out;
+  LseParams lse;
+  PartialsParams partials;
+  int group_size = 1;
+  int chunks = 1;          ///< a unit is one KV head and at most heads_per_unit of its query heads
+  int heads_per_unit = 1;  ///< the last chunk of a group may have fewer
+  float scale_log2 = 1.0f;
+  bool out_is_f32 = false;
+  bool kv_written_earlier = false;  ///< nothing of K and V is written by the kernel ahead of this one
+};
+
+/// `stream`: all that there is to plan with.
+struct StreamParams {
+  arith::Divisor workers;           ///< CTAs
+  arith::Divisor warps;             ///< of a CTA
+  arith::Divisor workers_per_unit;  ///< for a step of one row whose units get whole workers; else 0
+  arith::Divisor tile_tokens;
+  int segment_cost_tokens = 0;
+};
+
+/// A segment of a listed plan.
+struct ListedSegment {
+  std::int32_t row;
+  std::int32_t kv_head;
+  std::int32_t token_begin;
+  std::int32_t token_end;
+  std::int32_t slot;   // -1: it is the whole row and head
+  std::int32_t merge;  // whose partial it is; -1: none, or one that a launch of its own merges
+};
+
+struct ListedMerge {
+  std::int32_t row;
+  std::int32_t kv_head;
+  std::int32_t slots_begin;
+  std::int32_t slots_end;
+};
+
+/// A plan that the host has made, on the device. Chunks of a group are further workers, and further slots.
+struct ListParams {
+  const ListedSegment* segments = nullptr;
+  const std::int32_t* worker_offsets = nullptr;
+  const ListedMerge* merges = nullptr;
+  const std::int32_t* merge_slots = nullptr;
+  std::int32_t first = 0;      ///< of this launch: workers, or merges
+  std::int32_t count = 0;      ///< of this launch
+  std::int32_t num_slots = 0;  ///< of a chunk
+  std::int32_t num_merges = 0;
+  bool write_empty_rows = false;
+};
+
+}  // namespace pkv::cuda

@@ -1,0 +1,152 @@
+#pragma once
+
+// Partial results: of a CTA's warps, in shared memory; of CTAs, in the workspace. All in FP32, and always added up in
+// the order of the tokens, so that who does it changes no bit.
+
+#include "output.cuh"
+
+namespace pkv::cuda {
+
+/// The part of one head of a unit that a lane holds: its dimensions 4 * lane, and 128 more for each further element.
+template <int kHeadDim>
+struct HeadPart {
+  static constexpr int kVectors = (kHeadDim + 127) / 128;
+  float max;
+  float sum;
+  float4 acc[kVectors];
+
+  __device__ __forceinline__ static bool mine(int v) { return v * 128 + lane_id() * 4 < kHeadDim; }
+  __device__ __forceinline__ static int dim(int v) { return v * 128 + lane_id() * 4; }
+};
+
+__device__ __forceinline__ void add_scaled(float4& to, float factor, float4 x) {
+  to.x += factor * x.x;
+  to.y += factor * x.y;
+  to.z += factor * x.z;
+  to.w += factor * x.w;
+}
+
+template <class T, int kHeadDim>
+__device__ __forceinline__ void write_head(const DecodeParams& p, const HeadPart<kHeadDim>& part, std::int64_t out_row,
+                                           int head) {
+  const float inverse = fast_reciprocal(part.sum);
+#pragma unroll
+  for (int v = 0; v < HeadPart<kHeadDim>::kVectors; ++v) {
+    const float4 a = part.acc[v];
+    if (HeadPart<kHeadDim>::mine(v))
+      write_four<T>(p, out_row, head, HeadPart<kHeadDim>::dim(v),
+                    make_float4(a.x * inverse, a.y * inverse, a.z * inverse, a.w * inverse));
+  }
+  if (lane_id() == 0) write_lse(p, out_row, head, part.max, part.sum);
+}
+
+// ------------------------------------------------------------------------------------------------- between warps
+
+/// Floats of a head in shared memory; the odd four let the fragments' stores meet no bank twice.
+template <int kHeadDim>
+inline constexpr int kPartPitch = kHeadDim + 4;
+
+/// max_sum: [heads]
+template <int kHeadDim, int kBlocks>
+__device__ __forceinline__ void store_part(float* acc, float2* max_sum, const State<kHeadDim, kBlocks>& state,
+                                           int heads) {
+  const int r = lane_id() >> 2, c = lane_id() & 3;
+#pragma unroll
+  for (int n = 0; n < kBlocks; ++n)
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int head = 8 * n + 2 * c + e;
+      if (head >= heads) continue;
+      float* to = acc + head * kPartPitch<kHeadDim> + r;
+#pragma unroll
+      for (int j = 0; j < kHeadDim / 16; ++j) {
+        to[16 * j] = state.acc[n][j][e];
+        to[16 * j + 8] = state.acc[n][j][2 + e];
+      }
+      if (r == 0) max_sum[head] = make_float2(state.max[n][e], state.sum[n][e]);
+    }
+}
+
+// --------------------------------------------------------------------------------------------------- between CTAs
+
+template <int kHeadDim>
+__device__ __forceinline__ void publish(const PartialsParams& partials, std::int64_t index,
+                                        const HeadPart<kHeadDim>& part) {
+#pragma unroll
+  for (int v = 0; v < HeadPart<kHeadDim>::kVectors; ++v)
+    if (HeadPart<kHeadDim>::mine(v))
+      __stcg(reinterpret_cast<float4*>(partials.acc + index * kHeadDim + HeadPart<kHeadDim>::dim(v)), part.acc[v]);
+  if (lane_id() == 0) __stcg(partials.max_sum + index, make_float2(part.max, part.sum));
+}
+
+/// After publish(): whether this warp's is the last of `count` parts, all of which it may then read. Nobody waits, and
+/// the counter is back at zero after the last.
+__device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
+  __syncwarp();
+  unsigned before = 0;
+  if (lane_id() == 0) {
+    __threadfence();  // orders the whole warp's part, by the barrier before it
+    before = atomicInc(counter, static_cast<unsigned>(count - 1));
+    __threadfence();
+  }
+  return __shfl_sync(kAllLanes, before, 0) == static_cast<unsigned>(count - 1);
+}
+
+/// Adds up `count` parts; index_of(i) says where part i stands. All loads of a batch are in flight together.
+template <int kHeadDim, class IndexOf>
+__device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& partials, int count, IndexOf index_of) {
+  using Part = HeadPart<kHeadDim>;
+  constexpr int kBatch = 16 / Part::kVectors;
+  Part total;
+  total.max = kLowest;
+  total.sum = 0.0f;
+#pragma unroll
+  for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  for (int first = 0; first < count; first += 32) {
+    const int mine = first + lane_id();
+    const float2 max_sum = mine < count ? __ldcg(partials.max_sum + index_of(mine)) : make_float2(kLowest, 0.0f);
+    float max = 0.0f, weight = 0.0f;  // known after the first batch's loads have been issued
+    const int here = min(32, count - first);
+    for (int done = 0; done < here; done += kBatch) {
+      float4 x[kBatch][Part::kVectors];
+#pragma unroll
+      for (int k = 0; k < kBatch; ++k) {  // past the end, the last again
+        const std::int64_t index = index_of(first + min(done + k, here - 1));
+#pragma unroll
+        for (int v = 0; v < Part::kVectors; ++v)
+          x[k][v] = Part::mine(v)
+                        ? __ldcg(reinterpret_cast<const float4*>(partials.acc + index * kHeadDim + Part::dim(v)))
+                        : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+      }
+      if (done == 0) {
+        max = max_sum.x;
+#pragma unroll
+        for (int d = 1; d < 32; d <<= 1) max = fmaxf(max, __shfl_xor_sync(kAllLanes, max, d));
+        max = fmaxf(max, total.max);
+        const float factor = fast_exp2(total.max - max);
+        total.max = max;
+        total.sum *= factor;
+#pragma unroll
+        for (int v = 0; v < Part::kVectors; ++v) {
+          const float4 a = total.acc[v];
+          total.acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
+        }
+        weight = mine < count ? fast_exp2(max_sum.x - max) : 0.0f;
+        float sum = weight * max_sum.y;
+#pragma unroll
+        for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
+        total.sum += sum;
+      }
+#pragma unroll
+      for (int k = 0; k < kBatch; ++k) {
+        const float w = __shfl_sync(kAllLanes, weight, min(done + k, 31));
+        if (done + k >= here) break;
+#pragma unroll
+        for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], w, x[k][v]);
+      }
+    }
+  }
+  return total;
+}
+
+}  // namespace pkv::cuda

@@ -1,0 +1,105 @@
+#pragma once
+
+// Plans that the host has listed: the schedules of the study, and any other. A worker is a CTA, whose warps share each
+// of its segments; merges are done by whoever writes the last partial, or by a launch of their own.
+
+#include "join.cuh"
+
+namespace pkv::cuda {
+
+template <class T, int kHeadDim>
+__device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
+  const ListedMerge m = list.merges[merge];
+  const auto index_of = [&](int i) {
+    const std::int64_t slot = std::int64_t{chunk} * list.num_slots + list.merge_slots[m.slots_begin + i];
+    return slot * p.heads_per_unit + g;
+  };
+  const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, m.slots_end - m.slots_begin, index_of);
+  const std::int64_t out_row = tensor_row(p.out, m.row, p.step.errors);
+  const int head = unit_of(p, m.kv_head * p.chunks + chunk).first_head + g;
+  if (out_row >= 0) write_head<T>(p, part, out_row, head);
+}
+
+template <class T, int kHeadDim, int kBlocks, int kStages>
+__global__ void __launch_bounds__(kMaxWarps * 32, 1)
+    segment_decode(const __grid_constant__ DecodeParams p, const __grid_constant__ ListParams list) {
+  using R = Ring<kHeadDim, kStages>;
+  extern __shared__ __align__(128) unsigned char dynamic_shared[];
+  __shared__ JoinShared shared;
+  const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
+  const PartPlaces places{dynamic_shared, R::kBytes, reinterpret_cast<float*>(dynamic_shared + warps * R::kBytes),
+                          p.heads_per_unit * kPartPitch<kHeadDim>};
+  const std::uint32_t ring = shared_address(dynamic_shared + warp * R::kBytes);
+  launch_dependents();
+  wait_for_kernel_ahead();
+  if (list.write_empty_rows)
+    write_empty_rows<T, kHeadDim>(p, static_cast<int>(blockIdx.x) * warps + warp, static_cast<int>(gridDim.x) * warps);
+  const int worker = static_cast<int>(blockIdx.x) / p.chunks, chunk = static_cast<int>(blockIdx.x) % p.chunks;
+  if (worker >= list.count) return;
+
+  const int stop = list.worker_offsets[list.first + worker + 1];
+  for (int s = list.worker_offsets[list.first + worker]; s < stop; ++s) {
+    const ListedSegment segment = list.segments[s];
+    const int tokens = row_tokens(p.step, segment.row);
+    const int unit_index = segment.kv_head * p.chunks + chunk;
+    const Unit unit = unit_of(p, unit_index);
+    const int first_tile = segment.token_begin / kTileTokens;
+    const int tiles = (segment.token_end + kTileTokens - 1) / kTileTokens - first_tile;
+    const arith::Runs runs(tiles, arith::Divisor(warps), 1);
+    const auto edge = [&](int w) {
+      const int token = (first_tile + static_cast<int>(runs.begin(w))) * kTileTokens;
+      return min(max(token, segment.token_begin), segment.token_end);
+    };
+    const Place begin{segment.row, unit_index, edge(warp), tokens},
+        end{segment.row, unit_index, edge(warp + 1), tokens};
+    const bool idle = begin.token == end.token;
+    if (!idle) {
+      TileFeeder<kHeadDim, kStages> feeder(p, begin, end, ring);
+      QueryFragments<kHeadDim, kBlocks> q;
+#pragma unroll 1
+      for (int stage = 0; stage < kStages; ++stage) feeder.issue(stage);
+      load_query(q, p, segment.row, unit);
+      State<kHeadDim, kBlocks> state;
+      state.clear();
+      int stage = 0;
+      attend<T>(state, q, feeder, ring, stage, begin.token, end.token, p.scale_log2);
+      state.finish();
+      store_part<kHeadDim>(places.at(warp, false), shared.max_sum[warp][0], state, unit.heads);
+    }
+    const unsigned members = static_cast<unsigned>((1 << min(tiles, warps)) - 1);  // the others were idle
+    __syncthreads();
+    for (int g = warp; g < unit.heads; g += warps) {
+      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, -1, members, g);
+      if (segment.slot < 0) {
+        const std::int64_t out_row = tensor_row(p.out, segment.row, p.step.errors);
+        if (out_row >= 0) write_head<T>(p, part, out_row, unit.first_head + g);
+        continue;
+      }
+      const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
+      publish<kHeadDim>(p.partials, slot * p.heads_per_unit + g, part);
+      if (segment.merge < 0) continue;
+      const ListedMerge m = list.merges[segment.merge];
+      const std::int64_t counter = (std::int64_t{chunk} * list.num_merges + segment.merge) * p.heads_per_unit + g;
+      if (arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin))
+        merge_head<T, kHeadDim>(p, list, segment.merge, chunk, g);
+    }
+    __syncthreads();
+  }
+}
+
+/// A launch that only merges: a warp for each (merge, chunk, head).
+template <class T, int kHeadDim>
+__global__ void __launch_bounds__(kMaxWarps * 32)
+    merge_partials(const __grid_constant__ DecodeParams p, const __grid_constant__ ListParams list) {
+  launch_dependents();
+  wait_for_kernel_ahead();
+  const int item = static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) >> 5);
+  const int g = item % p.heads_per_unit, rest = item / p.heads_per_unit;
+  const int chunk = rest % p.chunks, merge = rest / p.chunks;
+  if (merge >= list.count) return;
+  const ListedMerge m = list.merges[list.first + merge];
+  if (g < unit_of(p, m.kv_head * p.chunks + chunk).heads)
+    merge_head<T, kHeadDim>(p, list, list.first + merge, chunk, g);
+}
+
+}  // namespace pkv::cuda

@@ -1,0 +1,103 @@
+#pragma once
+
+// Lengths, page table and row ids as callers hold them. They are trusted to be readable, not to be right.
+
+#include "params.hpp"
+#include "ptx.cuh"
+
+namespace pkv::cuda {
+
+__device__ __forceinline__ std::int64_t load_index(const IndexParams& array, std::int64_t i) {
+  return array.is_i64 ? __ldg(static_cast<const long long*>(array.data) + i)
+                      : __ldg(static_cast<const int*>(array.data) + i);
+}
+
+__device__ __forceinline__ void flag(unsigned* errors, unsigned bit) { atomicOr(errors, bit); }
+
+/// Tokens of a row, from 0 to what its table row holds.
+__device__ __forceinline__ int row_tokens(const StepParams& step, int row) {
+  std::int64_t tokens = load_index(step.lengths, step.cumulative ? row + 1 : row) + step.length_delta;
+  if (step.cumulative) tokens -= load_index(step.lengths, row);
+  std::int64_t most = step.max_row_tokens;
+  if (step.row_offsets.data != nullptr) {
+    const std::int64_t first = load_index(step.row_offsets, row);
+    std::int64_t readable = load_index(step.row_offsets, row + 1);
+    readable = (readable < step.num_entries ? readable : step.num_entries) - (first > 0 ? first : 0);
+    const std::int64_t pages = readable > 0 ? step.entry_stride.divide(readable - 1) + 1 : 0;
+    most = pages * step.page_size.value < most ? pages * step.page_size.value : most;
+  }
+  if (tokens > most) {
+    flag(step.errors, kLengthOverCapacity);
+    tokens = most;
+  }
+  return tokens > 0 ? static_cast<int>(tokens) : 0;
+}
+
+/// The first row after `row` that is not empty, with its tokens; {batch, 0} if there is none. For a whole warp.
+struct Row {
+  int row;
+  int tokens;
+};
+__device__ __forceinline__ Row next_row(const StepParams& step, int row) {
+  for (int first = row + 1; first < step.batch; first += 32) {
+    const int mine = first + lane_id();
+    const int tokens = mine < step.batch ? row_tokens(step, mine) : 0;
+    const unsigned found = __ballot_sync(kAllLanes, tokens > 0);
+    if (found != 0) {
+      const int lane = __ffs(static_cast<int>(found)) - 1;
+      return {first + lane, __shfl_sync(kAllLanes, tokens, lane)};
+    }
+  }
+  return {step.batch, 0};
+}
+
+/// Where the row's entries begin.
+__device__ __forceinline__ std::int64_t table_base(const StepParams& step, int row) {
+  if (step.row_offsets.data != nullptr) return load_index(step.row_offsets, row);
+  return (step.row_ids.data != nullptr ? load_index(step.row_ids, row) : row) * step.row_stride;
+}
+
+/// The entry that names page j of the row whose entries begin at `base`.
+__device__ __forceinline__ std::int64_t load_entry(const StepParams& step, std::int64_t base, std::int64_t j) {
+  std::int64_t at = base + j * step.entry_stride.value;
+  if (at < 0 || at >= step.num_entries) {
+    flag(step.errors, kTableOutOfRange);
+    at = 0;
+  }
+  return load_index(step.entries, at);
+}
+
+/// The page that an entry names.
+__device__ __forceinline__ std::int64_t page_of(const StepParams& step, std::int64_t entry) {
+  std::int64_t page = entry;
+  if (step.entry_divisor.value != 1 && entry >= 0) page = step.entry_divisor.divide(entry & 0xfffffffffffffll);
+  if (page < 0 || page >= step.num_pages) {
+    flag(step.errors, kPageOutOfRange);
+    page = 0;
+  }
+  return page;
+}
+
+/// The row of q or out that serves `row`, or -1.
+__device__ __forceinline__ std::int64_t tensor_row(const RowsParams& rows, int row, unsigned* errors) {
+  if (rows.row_ids.data == nullptr) return row;
+  const std::int64_t id = load_index(rows.row_ids, row);
+  if (id >= 0 && id < rows.num_rows) return id;
+  flag(errors, kRowIdOutOfRange);
+  return -1;
+}
+
+/// Which query heads a unit of a row has.
+struct Unit {
+  int kv_head;
+  int first_head;
+  int heads;
+};
+__device__ __forceinline__ Unit unit_of(const DecodeParams& p, int unit) {
+  if (p.chunks == 1) return {unit, unit * p.group_size, p.group_size};
+  const int kv_head = unit / p.chunks;
+  const int first = (unit - kv_head * p.chunks) * p.heads_per_unit;
+  return {kv_head, kv_head * p.group_size + first, min(p.heads_per_unit, p.group_size - first)};
+}
+
+}  // namespace pkv::cuda

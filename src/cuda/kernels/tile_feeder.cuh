@@ -1,0 +1,175 @@
+#pragma once
+
+// The K and V of a warp's run, 16 tokens at a time, through a ring in shared memory that the warp fills and drains by
+// itself: no barrier, no producer warp, all stages always in flight.
+//
+// Where a tile lies costs a table lookup. Lanes prepare it for a group of tiles at once, and the entries of the group
+// after are under way by then. The unit of a lookup is a granule: 16 tokens, or as many as surely share a page.
+
+#include "step_access.cuh"
+
+namespace pkv::cuda {
+
+inline constexpr int kTileTokens = 16;  // the rows of an MMA
+
+/// A place in the flattened (row, unit, token) space of a step.
+struct Place {
+  int row;
+  int unit;
+  int token;   // 0: the unit's first
+  int tokens;  // of the row
+};
+
+template <int kHeadDim, int kStages>
+struct Ring {
+  static constexpr int kPitchBytes = kHeadDim * 2 + 16;  // of a token: ldmatrix finds 8 of them in 8 different banks
+  static constexpr int kTensorBytes = kTileTokens * kPitchBytes;
+  static constexpr int kStageBytes = 2 * kTensorBytes;  // K, then V
+  static constexpr int kBytes = kStages * kStageBytes;
+};
+
+template <int kHeadDim, int kStages>
+class TileFeeder {
+ public:
+  /// `begin` must be a real place; nothing is read of a run that is empty.
+  __device__ __forceinline__ TileFeeder(const DecodeParams& p, const Place& begin, const Place& end, std::uint32_t ring)
+      : p_(p), end_(end), ring_(ring) {
+    next_ = {begin.row, begin.unit, begin.tokens, begin.token / kTileTokens, 0};
+    close(next_, begin.token < token_stop(next_));
+    request();
+  }
+
+  /// Issues tiles that the kernel ahead of this one does not write, up to all stages, and says how many.
+  __device__ __forceinline__ int issue_old() {
+    int issued = 0;
+    for (; issued < kStages; ++issued) {
+      const bool in_current = tile_ < current_.stop;
+      const int tile = in_current ? tile_ : next_.first, tokens = in_current ? current_.tokens : next_.tokens;
+      const bool past_end = !in_current && next_.stop == 0;
+      const std::int64_t newest_page = p_.step.page_size.divide(max(tokens - 1, 0)) * p_.step.page_size.value;
+      if (!p_.kv_written_earlier && !past_end && (tile + 1) * kTileTokens > newest_page) break;
+      issue(issued);
+    }
+    return issued;
+  }
+
+  /// Issues the next tile of the run into `stage`; past the end, nothing.
+  __device__ __forceinline__ void issue(int stage) {
+    if (tile_ >= current_.stop) advance();
+    if (tile_ < current_.stop) {
+      copy(stage);
+      ++tile_;
+    }
+    copy_async_commit();  // an empty group too: the number of groups in flight stays kStages
+  }
+
+ private:
+  /// Tiles [first, stop) of one unit, as many as the lanes can hold granules of; stop == 0: past the end of the run.
+  struct Group {
+    int row;
+    int unit;
+    int tokens;
+    int first;
+    int stop;
+  };
+
+  __device__ int group_tiles() const { return 2 << p_.step.granule_log2; }
+
+  __device__ int token_stop(const Group& group) const {
+    return group.row == end_.row && group.unit == end_.unit ? end_.token : group.tokens;
+  }
+
+  __device__ __forceinline__ void close(Group& group, bool live) const {
+    const int tiles = (token_stop(group) + kTileTokens - 1) / kTileTokens;
+    group.stop = live ? min(tiles, group.first + group_tiles()) : 0;
+  }
+
+  /// Starts loading the entries of `next_`.
+  __device__ __forceinline__ void request() {
+    if (next_.stop == 0) return;
+    const int granule = (next_.first << (4 - p_.step.granule_log2)) + lane_id();
+    const int token = granule << p_.step.granule_log2;
+    if (token >= next_.tokens) return;
+    const std::int64_t page = p_.step.page_size.divide(token);
+    slot_ = token - static_cast<int>(page * p_.step.page_size.value);
+    entry_ = load_entry(p_.step, table_base(p_.step, next_.row), page);
+  }
+
+  /// Makes the next group the current one, and finds the one after it.
+  __device__ __forceinline__ void advance() {
+    current_ = next_;
+    tile_ = current_.first;
+    if (current_.stop == 0) return;
+    const std::int64_t page = page_of(p_.step, entry_);
+    const int kv_head = p_.chunks == 1 ? current_.unit : current_.unit / p_.chunks;
+    k_offset_ = page * p_.k.page_bytes + std::int64_t{slot_} * p_.k.token_bytes + kv_head * p_.k.head_bytes;
+    v_offset_ = page * p_.v.page_bytes + std::int64_t{slot_} * p_.v.token_bytes + kv_head * p_.v.head_bytes;
+
+    next_.first = current_.stop;
+    bool live = next_.first * kTileTokens < token_stop(current_);
+    if (!live) {
+      next_.first = 0;
+      if (++next_.unit == p_.step.num_units) {
+        next_.unit = 0;
+        if (next_.row < end_.row) {
+          const Row row = next_row(p_.step, next_.row);
+          next_.row = row.row;
+          next_.tokens = row.tokens;
+        } else {
+          ++next_.row;
+        }
+      }
+      live = next_.row < end_.row ||
+             (next_.row == end_.row && (next_.unit < end_.unit || (next_.unit == end_.unit && end_.token > 0)));
+    }
+    close(next_, live);
+    request();
+  }
+
+  __device__ __forceinline__ void copy(int stage) const {
+    constexpr int kChunks = kHeadDim / 8;  // 16 bytes each
+    using R = Ring<kHeadDim, kStages>;
+    const std::uint32_t to = ring_ + stage * R::kStageBytes;
+    const int valid = current_.tokens - tile_ * kTileTokens;
+    const int granule_log2 = p_.step.granule_log2;
+    const int in_group = tile_ - current_.first;
+    if (granule_log2 == 4) {
+      const char* k = p_.k.data + __shfl_sync(kAllLanes, k_offset_, in_group);
+      const char* v = p_.v.data + __shfl_sync(kAllLanes, v_offset_, in_group);
+#pragma unroll
+      for (int i = 0; i < kChunks / 2; ++i) {
+        const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
+        const std::uint32_t at = to + token * R::kPitchBytes + chunk * 16;
+        // Slots past the row's end are not read: whatever is there, 0 * NaN would be NaN.
+        copy_async_16(at, k + std::int64_t{token} * p_.k.token_bytes + chunk * 16, token < valid);
+        copy_async_16(at + R::kTensorBytes, v + std::int64_t{token} * p_.v.token_bytes + chunk * 16, token < valid);
+      }
+    } else {
+      const int first = in_group << (4 - granule_log2);
+#pragma unroll
+      for (int i = 0; i < kChunks / 2; ++i) {
+        const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
+        const int granule = first + (token >> granule_log2), inside = token & ((1 << granule_log2) - 1);
+        const std::uint32_t at = to + token * R::kPitchBytes + chunk * 16;
+        const char* k = p_.k.data + __shfl_sync(kAllLanes, k_offset_, granule);
+        const char* v = p_.v.data + __shfl_sync(kAllLanes, v_offset_, granule);
+        copy_async_16(at, k + std::int64_t{inside} * p_.k.token_bytes + chunk * 16, token < valid);
+        copy_async_16(at + R::kTensorBytes, v + std::int64_t{inside} * p_.v.token_bytes + chunk * 16, token < valid);
+      }
+    }
+  }
+
+  const DecodeParams& p_;
+  Place end_;
+  std::uint32_t ring_;
+  Group current_ = {0, 0, 0, 0, 0};
+  Group next_;
+  int tile_ = 0;  // the next to issue, of current_
+  // Of this lane's granule: where it lies (of current_), and its entry in the table (of next_).
+  std::int64_t k_offset_ = 0;
+  std::int64_t v_offset_ = 0;
+  std::int64_t entry_ = 0;
+  int slot_ = 0;
+};
+
+}  // namespace pkv::cuda

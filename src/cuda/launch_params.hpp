@@ -1,0 +1,47 @@
+#pragma once
+
+// From the API's views to what the kernels take.
+
+#include "context.hpp"
+#include "kernels/params.hpp"
+
+#include <cstddef>
+#include <vector>
+
+namespace pkv::cuda {
+
+/// Copies of a step's host-resident arrays, put down side by side for one upload.
+class Staging {
+ public:
+  /// Where `size_bytes` more will stand, 256-byte aligned.
+  std::size_t add(const void* data, std::size_t size_bytes);
+  [[nodiscard]] const std::vector<unsigned char>& bytes() const noexcept { return bytes_; }
+
+ private:
+  std::vector<unsigned char> bytes_;
+};
+
+/// A step's indices where the kernels can read them.
+class StepOnDevice {
+ public:
+  /// Uploads what is in host memory, and waits for that.
+  StepOnDevice(const std::shared_ptr<CudaContext>& context, const Step& step, const GroupCut& group);
+
+  [[nodiscard]] const StepParams& params() const noexcept { return params_; }
+
+ private:
+  StepParams params_;
+  Leased memory_;
+};
+
+/// Checks a layer against what the kernels need (see CudaPreparedStep::run), and describes it. Step, partials and
+/// stream are left to the caller.
+[[nodiscard]] DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& group, const Layer& layer,
+                                    const CudaRunOptions& options);
+
+/// One kernel. `dependent`: it may begin before the kernel ahead of it has finished, where the device knows how. Throws
+/// CudaError.
+void launch_kernel(const CudaContext& context, const void* function, int grid, int threads, int shared_bytes,
+                   StreamHandle stream, bool dependent, void** params);
+
+}  // namespace pkv::cuda

@@ -1,0 +1,141 @@
+#include "stream_step.hpp"
+
+#include "persistentkv/core/error.hpp"
+#include "persistentkv/plan/planner.hpp"
+#include "persistentkv/plan/stream_cut.hpp"
+#include "support/check.hpp"
+
+#include <fmt/format.h>
+
+namespace pkv::cuda {
+
+namespace {
+
+std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+/// Throws InvalidArgument where a cost of the step could leave what the arithmetic holds.
+void require_bounded(const Step& step, const StepParams& params, const PlanOptions& options) {
+  const auto most = static_cast<double>(params.max_row_tokens + options.segment_cost_tokens) *
+                    static_cast<double>(step.batch) * params.num_units;
+  if (most > static_cast<double>(arith::kMaxTotalCost)) {
+    throw InvalidArgument(
+        fmt::format("page_table holds up to {} tokens for each of {} rows and {} KV heads, must be at "
+                    "most 2^52 in all",
+                    params.max_row_tokens, step.batch, params.num_units));
+  }
+}
+
+}  // namespace
+
+StreamWorkspace StreamWorkspace::of(int num_workers, int heads_per_unit, int head_dim) noexcept {
+  const std::size_t heads = static_cast<std::size_t>(num_workers) * static_cast<std::size_t>(heads_per_unit);
+  StreamWorkspace w;
+  w.arrivals = aligned(sizeof(unsigned));
+  w.max_sum = w.arrivals + aligned(heads * sizeof(unsigned));
+  w.acc = w.max_sum + aligned(2 * heads * sizeof(float2));
+  w.size_bytes = w.acc + aligned(2 * heads * static_cast<std::size_t>(head_dim) * sizeof(float));
+  return w;
+}
+
+int stream_workers(const CudaContext& context, std::int64_t batch, int num_units) noexcept {
+  const int ctas = context.stream_ctas();
+  return batch == 1 && ctas >= num_units ? ctas / num_units * num_units : ctas;
+}
+
+StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, const PlanOptions& options,
+                       const DecodeKernels& kernels, const CudaWorkspace& workspace)
+    : context_(std::move(context)),
+      step_(step),
+      options_(options),
+      group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
+      kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_)),
+      on_device_(context_, step, group_) {
+  const int units = step.shape.num_kv_heads * group_.chunks;
+  if (options_.num_workers == 0) options_.num_workers = stream_workers(*context_, step.batch, units);
+  StreamCut().assign(step.shape.num_kv_heads, {}, options_);  // refuses what the host's planner refuses
+  require_bounded(step, on_device_.params(), options_);
+  const int workers = options_.num_workers;
+
+  const StreamWorkspace at = StreamWorkspace::of(workers, group_.heads_per_unit, step.shape.head_dim);
+  auto* base = static_cast<unsigned char*>(workspace.data);
+  if (base == nullptr) {
+    own_workspace_ = Leased(context_, at.size_bytes);
+    base = own_workspace_.data();
+  } else {
+    context_->require_on_device("workspace", base);
+    if (workspace.size_bytes < at.size_bytes) {
+      throw InvalidArgument(
+          fmt::format("workspace.size_bytes is {}, must be at least {}", workspace.size_bytes, at.size_bytes));
+    }
+    if (reinterpret_cast<std::uintptr_t>(base) % 256 != 0)
+      throw InvalidArgument(fmt::format("workspace.data is {}, must be aligned to 256 bytes", workspace.data));
+  }
+  errors_ = reinterpret_cast<unsigned*>(base + at.errors);
+  partials_ = {reinterpret_cast<float*>(base + at.acc), reinterpret_cast<float2*>(base + at.max_sum),
+               reinterpret_cast<unsigned*>(base + at.arrivals)};
+
+  stream_.workers = arith::Divisor(workers);
+  stream_.warps = arith::Divisor(kernel_.warps);
+  stream_.tile_tokens = arith::Divisor(options_.tile_tokens);
+  stream_.segment_cost_tokens = options_.segment_cost_tokens;
+  stream_.workers_per_unit.value = 0;
+  if (step.batch == 1 && workers % units == 0) stream_.workers_per_unit = arith::Divisor(workers / units);
+}
+
+void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) {
+  DecodeParams p;
+  if (step_.batch > 0) p = describe(*context_, step_, group_, layer, options);
+  ran_ = true;
+  if (step_.batch == 0) return;
+  p.step = on_device_.params();
+  p.step.errors = errors_;
+  p.partials = partials_;
+  const DeviceGuard guard(context_->device().ordinal);
+  void* params[] = {&p, &stream_};
+  launch_kernel(*context_, kernel_.function, options_.num_workers, kernel_.warps * 32, kernel_.shared_bytes, stream,
+                options.programmatic_dependent_launch, params);
+}
+
+ExecutedCounters StreamStep::executed() const {
+  ExecutedCounters executed;
+  if (!ran_ || step_.batch == 0) return executed;
+  executed.launches = 1;
+  executed.decode_ctas = options_.num_workers;
+  if (step_.lengths.values.space != MemorySpace::kHost) return executed;  // only the device knows the rest
+  std::vector<std::int32_t> lengths;
+  for (std::int64_t row = 0; row < step_.batch; ++row)
+    lengths.push_back(static_cast<std::int32_t>(step_.lengths.at(row)));
+  const PlanCounters plan = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options_).counters();
+  executed.segments = plan.segments;
+  executed.partials = plan.partials;
+  executed.merge_bytes = plan.merge_bytes;
+  executed.kv_tokens = plan.kv_tokens * step_.shape.num_kv_heads;
+  return executed;
+}
+
+bool StreamStep::replays_with_other_lengths() const noexcept {
+  const auto on_device = [](const IndexView& view) { return !view || view.space == MemorySpace::kDevice; };
+  return on_device(step_.lengths.values) && on_device(step_.table.entries) && on_device(step_.table.row_offsets) &&
+         on_device(step_.table.row_ids);
+}
+
+CudaDeviceErrors StreamStep::take_errors(StreamHandle stream) {
+  const DeviceGuard guard(context_->device().ordinal);
+  return take_error_word(errors_, stream);
+}
+
+CudaDeviceErrors take_error_word(unsigned* errors, StreamHandle stream) {
+  unsigned bits = 0;
+  auto* const s = static_cast<cudaStream_t>(stream);
+  check(cudaMemcpyAsync(&bits, errors, sizeof(bits), cudaMemcpyDeviceToHost, s), "cudaMemcpyAsync");
+  check(cudaMemsetAsync(errors, 0, sizeof(bits), s), "cudaMemsetAsync");
+  check(cudaStreamSynchronize(s), "cudaStreamSynchronize");
+  CudaDeviceErrors found;
+  found.length_over_capacity = (bits & kLengthOverCapacity) != 0;
+  found.page_out_of_range = (bits & kPageOutOfRange) != 0;
+  found.table_out_of_range = (bits & kTableOutOfRange) != 0;
+  found.row_id_out_of_range = (bits & kRowIdOutOfRange) != 0;
+  return found;
+}
+
+}  // namespace pkv::cuda

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "launch_params.hpp"
+#include "persistentkv/plan/schedule.hpp"
+
+namespace pkv::cuda {
+
+/// Where in a workspace of `stream` what stands.
+struct StreamWorkspace {
+  std::size_t errors = 0;
+  std::size_t arrivals = 0;
+  std::size_t max_sum = 0;
+  std::size_t acc = 0;
+  std::size_t size_bytes = 0;
+
+  [[nodiscard]] static StreamWorkspace of(int num_workers, int heads_per_unit, int head_dim) noexcept;
+};
+
+/// `stream`: planned by the kernel itself.
+class StreamStep final : public CudaPreparedStep {
+ public:
+  StreamStep(std::shared_ptr<CudaContext> context, const Step& step, const PlanOptions& options,
+             const DecodeKernels& kernels, const CudaWorkspace& workspace);
+
+  void run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) override;
+  [[nodiscard]] ExecutedCounters executed() const override;
+  [[nodiscard]] bool replays_with_other_lengths() const noexcept override;
+  [[nodiscard]] CudaDeviceErrors take_errors(StreamHandle stream) override;
+
+ private:
+  std::shared_ptr<CudaContext> context_;
+  Step step_;
+  PlanOptions options_;
+  GroupCut group_;
+  KernelLaunch kernel_;
+  Leased own_workspace_;
+  StepOnDevice on_device_;
+  StreamParams stream_;
+  PartialsParams partials_;
+  unsigned* errors_ = nullptr;
+  bool ran_ = false;
+};
+
+/// CTAs of `stream` for a step: the device's, or a multiple of the units where that lets a lone row be cut at them.
+[[nodiscard]] int stream_workers(const CudaContext& context, std::int64_t batch, int num_units) noexcept;
+
+/// Of any workspace's error word.
+[[nodiscard]] CudaDeviceErrors take_error_word(unsigned* errors, StreamHandle stream);
+
+}  // namespace pkv::cuda

@@ -1,0 +1,22 @@
+#include "support/memory.hpp"
+
+#include "support/check.hpp"
+
+namespace pkv::cuda {
+
+void FreeDevice::operator()(void* data) const noexcept { (void)cudaFree(data); }
+
+DeviceBuffer::DeviceBuffer(std::size_t size_bytes) : size_bytes_(size_bytes) {
+  void* data = nullptr;
+  if (size_bytes > 0) check(cudaMalloc(&data, size_bytes), "cudaMalloc");
+  data_.reset(data);
+}
+
+void DeviceBuffer::reserve(std::size_t size_bytes) {
+  if (size_bytes <= size_bytes_) return;
+  data_.reset();  // first, so that old and new need not fit side by side
+  size_bytes_ = 0;
+  *this = DeviceBuffer(size_bytes);
+}
+
+}  // namespace pkv::cuda
