@@ -57,8 +57,7 @@ if(NOT PKV_CUDA STREQUAL "OFF")
   endif()
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
-    set(CMAKE_CUDA_STANDARD 17)
-    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")  # CMake 3.25 does not know that nvcc can
     # CMake 3.25.0 and .1 (Debian 12) set a property of this target, which toolkits from 13 on do not have any more.
     if(CMAKE_VERSION VERSION_LESS 3.26 AND NOT TARGET CUDA::nvToolsExt)
       add_library(CUDA::nvToolsExt INTERFACE IMPORTED GLOBAL)
