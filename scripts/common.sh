@@ -58,3 +58,30 @@ build() {
     exit 1
   fi
 }
+
+# machine_nvcc: prints the CUDA compiler that this machine brings, if it has one that is new enough, in the order of
+# cmake/PkvCuda.cmake.
+machine_nvcc() {
+  local nvcc
+  for nvcc in "${CUDACXX:-}" "$(command -v nvcc)" /usr/local/cuda/bin/nvcc; do
+    if [[ $("$nvcc" --version 2>/dev/null) =~ release\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 12 ]; then
+      printf '%s\n' "$nvcc"
+      return
+    fi
+  done
+  return 1
+}
+
+# has_gpu: whether there is a GPU that the CUDA engine can run on (compute capability 8.0 or later).
+has_gpu() { nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | grep -Eq '^([89]|[1-9][0-9])\.'; }
+
+# offer_cuda: where a GPU would be left idle for want of a compiler, says how to get one.
+offer_cuda() {
+  if has_gpu && ! machine_nvcc >/dev/null && [ ! -e build/cuda-toolkit ]; then
+    say "there is an NVIDIA GPU but no CUDA compiler (12 or later), so this build runs on the CPU alone;"
+    say "scripts/setup-cuda brings one into build/cuda-toolkit: 105 MB from PyPI, no root needed."
+  fi
+}
+
+# built_with_cuda PRESET: whether build/PRESET has the CUDA engine.
+built_with_cuda() { grep -qx 'PKV_HAVE_CUDA:INTERNAL=ON' "build/$1/CMakeCache.txt"; }
