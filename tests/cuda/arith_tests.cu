@@ -11,22 +11,39 @@
 
 namespace {
 
-using pkv::arith::place_in_row;
-using pkv::arith::run_begin;
-using pkv::arith::UnitPlace;
+using namespace pkv::arith;
 
 struct Case {
-  std::int64_t rest, tokens, segment_cost, tile_tokens;  // place_in_row
-  std::int64_t total, workers, worker;                   // run_begin
+  std::int64_t rest, tokens, segment_cost, tile_tokens;  // of a place
+  std::int64_t total, workers, worker, least, at;        // of a run
+  std::int64_t dividend, divisor;
 };
 
 struct Answer {
   UnitPlace place;
-  std::int64_t begin;
+  std::int64_t last_cost, begin, owner, quotient, small, aligned;
 };
 
 __host__ __device__ Answer answer(const Case& c) {
-  return {place_in_row(c.rest, c.tokens, c.segment_cost, c.tile_tokens), run_begin(c.total, c.workers, c.worker)};
+  const Runs runs(c.total, Divisor(c.workers), c.least);
+  const Divisor tile(c.tile_tokens);
+  return {place_in_row(c.rest, c.tokens, c.segment_cost, tile),
+          last_cost_of_tile(c.rest % num_tiles(c.tokens, c.tile_tokens), c.tokens, c.segment_cost, c.tile_tokens),
+          runs.begin(c.worker),
+          runs.owner(c.at),
+          Divisor(c.divisor).divide(c.dividend),
+          small_quotient(c.dividend % (c.divisor << 20), c.divisor),
+          aligned_segment_cost(c.tokens, Divisor(c.workers))};
+}
+
+/// What can be said of an answer without its arithmetic.
+void expect_right(const Case& c, const Answer& a) {
+  EXPECT_EQ(a.quotient, c.dividend / c.divisor);
+  EXPECT_EQ(a.small, c.dividend % (c.divisor << 20) / c.divisor);
+  EXPECT_EQ((c.tokens + a.aligned) % c.workers, 0);
+  const Runs runs(c.total, Divisor(c.workers), c.least);
+  EXPECT_LE(runs.begin(a.owner), c.at);
+  EXPECT_GT(runs.begin(a.owner + 1), c.at);
 }
 
 __global__ void answer_all(const Case* cases, Answer* answers, int count) {
@@ -38,18 +55,34 @@ std::vector<Case> random_cases(std::uint32_t seed, int count) {
   std::mt19937_64 rng(seed);
   std::vector<Case> cases(static_cast<std::size_t>(count));
   for (Case& c : cases) {
-    c.tokens = static_cast<std::int64_t>(rng() % (1 << 20)) + 1;
-    c.segment_cost = static_cast<std::int64_t>(rng() % 100);
-    c.tile_tokens = static_cast<std::int64_t>(rng() % 256) + 1;
-    c.rest = static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>((c.tokens + c.segment_cost) * 8));
-    c.total = static_cast<std::int64_t>(rng() % (std::uint64_t{1} << 45));
-    c.workers = static_cast<std::int64_t>(rng() % 1000) + 1;
-    c.worker = static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(c.workers + 1));
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+      return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    c.tokens = pick(1, 1 << pick(0, 30));
+    c.segment_cost = pick(0, 100);
+    c.tile_tokens = pick(1, 256);
+    c.rest = pick(0, (c.tokens + c.segment_cost) * 8 - 1);
+    c.total = pick(1, std::int64_t{1} << pick(0, 52));
+    c.workers = pick(1, 1 << pick(0, 20));
+    c.worker = pick(0, c.workers);
+    c.least = pick(1, 256);
+    c.at = pick(0, c.total - 1);
+    c.dividend = pick(0, std::int64_t{1} << pick(0, 52));
+    c.divisor = pick(1, std::int64_t{1} << pick(0, 30));
   }
   return cases;
 }
 
 #define EXPECT_CUDA_OK(call) EXPECT_EQ(call, cudaSuccess) << #call
+
+TEST(Arith, DividesExactly) {
+  const std::uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  for (const Case& c : random_cases(seed, 1 << 14)) {
+    expect_right(c, answer(c));
+    if (HasFailure()) return;
+  }
+}
 
 TEST(Arith, HostAndDeviceAgree) {
   int devices = 0;
@@ -73,7 +106,12 @@ TEST(Arith, HostAndDeviceAgree) {
     const Answer& actual = answers[static_cast<std::size_t>(i)];
     ASSERT_EQ(actual.place.head, expected.place.head) << i;
     ASSERT_EQ(actual.place.tile, expected.place.tile) << i;
+    ASSERT_EQ(actual.last_cost, expected.last_cost) << i;
     ASSERT_EQ(actual.begin, expected.begin) << i;
+    ASSERT_EQ(actual.owner, expected.owner) << i;
+    ASSERT_EQ(actual.quotient, expected.quotient) << i;
+    ASSERT_EQ(actual.small, expected.small) << i;
+    ASSERT_EQ(actual.aligned, expected.aligned) << i;
   }
   EXPECT_CUDA_OK(cudaFree(device_cases));
   EXPECT_CUDA_OK(cudaFree(device_answers));

@@ -80,7 +80,8 @@ void CutOptions::add_to(CLI::App& command) {
                   "Splits of a row, for all schedules (N) or one of them (SCHEDULE=N); 0 is the schedule's own rule\n"
                   "(default: what the paper fixed for the family)")
       ->delimiter(',');
-  command.add_option("--tile-tokens", plan.tile_tokens, "Tokens of the smallest piece of a row")->capture_default_str();
+  tile = command.add_option("--tile-tokens", plan.tile_tokens, "Tokens of the smallest piece of a row")
+             ->capture_default_str();
   command.add_option("--bucket-tokens", plan.bucket_tokens, "coarse-buckets rounds lengths up to a multiple of it")
       ->capture_default_str();
   command.add_option("--workers", plan.num_workers,

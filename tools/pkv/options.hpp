@@ -48,6 +48,10 @@ struct CutOptions {
   /// Options of one schedule. Where no splits are given for it, those that the paper fixed for the family's workqueue
   /// and single-row bucket, if there is a family and it did.
   [[nodiscard]] PlanOptions resolve(Schedule schedule, const std::optional<TraceFamily>& family) const;
+  /// Whether plan.tile_tokens was asked for, and is not just the default.
+  [[nodiscard]] bool tile_given() const { return tile != nullptr && tile->count() > 0; }
+
+  CLI::Option* tile = nullptr;
 };
 
 /// The rows of one step: as listed, or step `step` of a family.
