@@ -89,16 +89,15 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   return launch;
 }
 
-DeviceBuffer CudaContext::take(std::size_t size_bytes) {
+DeviceBuffer CudaContext::take(std::size_t size_bytes, std::uint64_t layout) {
   if (size_bytes == 0) return {};
   {
     const std::scoped_lock lock(mutex_);
-    auto best = free_.end();
-    for (auto it = free_.begin(); it != free_.end(); ++it)
-      if (it->size_bytes() == size_bytes) best = it;  // of one size only: zeros stay where counters are
-    if (best != free_.end()) {
-      DeviceBuffer buffer = std::move(*best);
-      free_.erase(best);
+    const auto fits = [&](const auto& free) { return free.first.size_bytes() == size_bytes && free.second == layout; };
+    const auto found = std::find_if(free_.begin(), free_.end(), fits);
+    if (found != free_.end()) {
+      DeviceBuffer buffer = std::move(found->first);
+      free_.erase(found);
       return buffer;
     }
   }
@@ -108,11 +107,11 @@ DeviceBuffer CudaContext::take(std::size_t size_bytes) {
   return buffer;
 }
 
-void CudaContext::give_back(DeviceBuffer buffer) noexcept {
+void CudaContext::give_back(DeviceBuffer buffer, std::uint64_t layout) noexcept {
   if (buffer.size_bytes() == 0) return;
   try {
     const std::scoped_lock lock(mutex_);
-    free_.push_back(std::move(buffer));
+    free_.emplace_back(std::move(buffer), layout);
   } catch (...) {  // no memory for the list: the buffer is freed instead
   }
 }

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -48,9 +49,10 @@ class CudaContext {
   /// code for the device.
   [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group);
 
-  /// Memory that nobody uses, at least `size_bytes`. What is in it is what its last user left, zeros at first.
-  [[nodiscard]] DeviceBuffer take(std::size_t size_bytes);
-  void give_back(DeviceBuffer buffer) noexcept;
+  /// Memory of `size_bytes` that nobody uses. What is in it is what its last user of the same layout left, zeros at
+  /// first: users whose counters return to zero need not clear them.
+  [[nodiscard]] DeviceBuffer take(std::size_t size_bytes, std::uint64_t layout);
+  void give_back(DeviceBuffer buffer, std::uint64_t layout) noexcept;
 
   /// Copies to the device and waits for that copy alone.
   void upload(void* to, const void* from, std::size_t size_bytes);
@@ -65,7 +67,7 @@ class CudaContext {
   int stream_ctas_ = 0;
   cudaStream_t uploads_ = nullptr;
   std::mutex mutex_;
-  std::vector<DeviceBuffer> free_;
+  std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts
   std::vector<KernelLaunch> configured_;
   std::array<std::atomic<const void*>, 1024> known_pointers_{};
 };
@@ -74,15 +76,16 @@ class CudaContext {
 class Leased {
  public:
   Leased() = default;
-  Leased(std::shared_ptr<CudaContext> context, std::size_t size_bytes)
-      : context_(std::move(context)), buffer_(context_->take(size_bytes)) {}
+  Leased(std::shared_ptr<CudaContext> context, std::size_t size_bytes, std::uint64_t layout = 0)
+      : context_(std::move(context)), buffer_(context_->take(size_bytes, layout)), layout_(layout) {}
   ~Leased() {
-    if (context_) context_->give_back(std::move(buffer_));
+    if (context_) context_->give_back(std::move(buffer_), layout_);
   }
   Leased(Leased&&) = default;
   Leased& operator=(Leased&& other) noexcept {
     std::swap(context_, other.context_);
     std::swap(buffer_, other.buffer_);
+    std::swap(layout_, other.layout_);
     return *this;
   }
 
@@ -91,6 +94,7 @@ class Leased {
  private:
   std::shared_ptr<CudaContext> context_;
   DeviceBuffer buffer_;
+  std::uint64_t layout_ = 0;
 };
 
 }  // namespace pkv::cuda

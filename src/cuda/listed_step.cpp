@@ -90,6 +90,7 @@ void ListedStep::upload(const WorkPlan& plan) {
   list_.worker_offsets = reinterpret_cast<const std::int32_t*>(base + at_offsets);
   list_.merges = reinterpret_cast<const ListedMerge*>(base + at_merges);
   list_.merge_slots = reinterpret_cast<const std::int32_t*>(base + at_slots);
+  list_.warps = arith::Divisor(decode_.warps);
   list_.num_slots = plan.num_slots();
   list_.num_merges = static_cast<std::int32_t>(merges.size());
   errors_ = reinterpret_cast<unsigned*>(base + errors);

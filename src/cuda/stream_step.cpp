@@ -59,7 +59,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   const StreamWorkspace at = StreamWorkspace::of(workers, group_.heads_per_unit, step.shape.head_dim);
   auto* base = static_cast<unsigned char*>(workspace.data);
   if (base == nullptr) {
-    own_workspace_ = Leased(context_, at.size_bytes);
+    own_workspace_ = Leased(context_, at.size_bytes, 1 + at.max_sum);  // its counters end there
     base = own_workspace_.data();
   } else {
     context_->require_on_device("workspace", base);

@@ -68,8 +68,7 @@ __device__ __forceinline__ void load_query(QueryFragments<kHeadDim, kBlocks>& q,
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::uint32_t keys,
                                               const QueryFragments<kHeadDim, kBlocks>& q) {
-  constexpr int kPitch = Ring<kHeadDim, 1>::kPitchBytes;
-  const std::uint32_t row = keys + (lane_id() & 15) * kPitch + (lane_id() >> 4) * 16;
+  const int token = lane_id() & 15, half = lane_id() >> 4;
   float odd[kBlocks][4];  // a second chain: a lone warp waits for the latency of the first
 #pragma unroll
   for (int n = 0; n < kBlocks; ++n)
@@ -78,7 +77,7 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::
 #pragma unroll
   for (int i = 0; i < kHeadDim / 16; ++i) {
     std::uint32_t a[4];
-    load_matrices(a, row + 32 * i);
+    load_matrices(a, Ring<kHeadDim, 1>::at(keys, token, 2 * i + half));
 #pragma unroll
     for (int n = 0; n < kBlocks; ++n)
       Packed<T>::multiply((i & 1) != 0 ? odd[n] : scores[n], a, q.b[n][2 * i], q.b[n][2 * i + 1]);
@@ -91,7 +90,7 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::
 
 /// Scores of tokens [first, last) of the tile become P, packed as the B operand of the second product. The running
 /// maximum is lazy: it moves only when a score beats it by 2^6, which 16-bit P bears easily, so that most tiles skip
-/// the shuffles and the rescaling. The sum adds P as it is rounded, so that a dominant token's rounding cancels.
+/// the shuffles and the rescaling.
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (&scores)[kBlocks][4], int first,
                                         int last, float scale_log2, std::uint32_t (&weights)[kBlocks][2]) {
@@ -121,12 +120,11 @@ __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (
     }
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const std::uint32_t p = Packed<T>::pack(fast_exp2(scores[n][2 * half] - state.max[n][0]),
-                                              fast_exp2(scores[n][2 * half + 1] - state.max[n][1]));
-      const float2 rounded = Packed<T>::unpack(p);
-      state.sum[n][0] += rounded.x;
-      state.sum[n][1] += rounded.y;
-      weights[n][half] = transpose_matrix(p);
+      const float low_head = fast_exp2(scores[n][2 * half] - state.max[n][0]);
+      const float high_head = fast_exp2(scores[n][2 * half + 1] - state.max[n][1]);
+      state.sum[n][0] += low_head;
+      state.sum[n][1] += high_head;
+      weights[n][half] = transpose_matrix(Packed<T>::pack(low_head, high_head));
     }
   }
 }
@@ -134,35 +132,38 @@ __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state, std::uint32_t values,
                                                 const std::uint32_t (&weights)[kBlocks][2]) {
-  constexpr int kPitch = Ring<kHeadDim, 1>::kPitchBytes;
-  const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3);
-  const std::uint32_t row = values + token * kPitch + ((lane_id() >> 3) & 1) * 16;
+  const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3), half = (lane_id() >> 3) & 1;
 #pragma unroll
   for (int j = 0; j < kHeadDim / 16; ++j) {
     std::uint32_t a[4];
-    load_matrices_transposed(a, row + 32 * j);
+    load_matrices_transposed(a, Ring<kHeadDim, 1>::at(values, token, 2 * j + half));
 #pragma unroll
     for (int n = 0; n < kBlocks; ++n) Packed<T>::multiply(state.acc[n][j], a, weights[n][0], weights[n][1]);
   }
 }
 
-/// Attends tokens [token_begin, token_end) of one unit, whose tiles come next in the ring. `stage` walks on.
+/// Attends tokens [token_begin, token_end) of one unit, whose tiles come next in the ring. `stage` walks on. K's half
+/// of a stage is filled again as soon as the scores are there, V's when its product is.
 template <class T, int kHeadDim, int kBlocks, int kStages>
 __device__ __forceinline__ void attend(State<kHeadDim, kBlocks>& state, const QueryFragments<kHeadDim, kBlocks>& q,
                                        TileFeeder<kHeadDim, kStages>& feeder, std::uint32_t ring, int& stage,
                                        int token_begin, int token_end, float scale_log2) {
   using R = Ring<kHeadDim, kStages>;
   for (int token = token_begin / kTileTokens * kTileTokens; token < token_end; token += kTileTokens) {
-    copy_async_wait<kStages - 1>();
-    __syncwarp();
     const std::uint32_t keys = ring + stage * R::kStageBytes;
     float scores[kBlocks][4];
     std::uint32_t weights[kBlocks][2];
+    copy_async_wait<2 * kStages - 1>();
+    __syncwarp();
     multiply_keys<T>(scores, keys, q);
+    __syncwarp();
+    feeder.issue_keys(stage);
     softmax<T>(state, scores, token_begin - token, token_end - token, scale_log2, weights);
+    copy_async_wait<2 * kStages - 1>();
+    __syncwarp();
     multiply_values<T>(state, keys + R::kTensorBytes, weights);
     __syncwarp();
-    feeder.issue(stage);
+    feeder.issue_values(stage);
     stage = stage + 1 == kStages ? 0 : stage + 1;
   }
 }

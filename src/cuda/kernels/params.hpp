@@ -129,6 +129,7 @@ struct ListParams {
   std::int32_t count = 0;      ///< of this launch
   std::int32_t num_slots = 0;  ///< of a chunk
   std::int32_t num_merges = 0;
+  arith::Divisor warps;  ///< of a CTA
   bool write_empty_rows = false;
 };
 

@@ -5,6 +5,8 @@
 
 #include "output.cuh"
 
+#include <cuda/atomic>
+
 namespace pkv::cuda {
 
 /// The part of one head of a unit that a lane holds: its dimensions 4 * lane, and 128 more for each further element.
@@ -79,17 +81,14 @@ __device__ __forceinline__ void publish(const PartialsParams& partials, std::int
   if (lane_id() == 0) __stcg(partials.max_sum + index, make_float2(part.max, part.sum));
 }
 
-/// After publish(): whether this warp's is the last of `count` parts, all of which it may then read. Nobody waits, and
-/// the counter is back at zero after the last.
+/// After publish(), and a barrier among those who published: whether this part is the last of `count`, all of which may
+/// then be read after another barrier. One thread; nobody waits, and the counter is back at zero after the last.
 __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
-  __syncwarp();
-  unsigned before = 0;
-  if (lane_id() == 0) {
-    __threadfence();  // orders the whole warp's part, by the barrier before it
-    before = atomicInc(counter, static_cast<unsigned>(count - 1));
-    __threadfence();
-  }
-  return __shfl_sync(kAllLanes, before, 0) == static_cast<unsigned>(count - 1);
+  const cuda::atomic_ref<unsigned, cuda::thread_scope_device> arrivals(*counter);
+  const auto last = static_cast<unsigned>(count - 1);
+  if (arrivals.fetch_add(1, cuda::memory_order_acq_rel) != last) return false;
+  arrivals.store(0, cuda::memory_order_relaxed);
+  return true;
 }
 
 /// Adds up `count` parts; index_of(i) says where part i stands. All loads of a batch are in flight together.

@@ -24,7 +24,7 @@ template <class T, int kHeadDim, int kBlocks, int kStages>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     segment_decode(const __grid_constant__ DecodeParams p, const __grid_constant__ ListParams list) {
   using R = Ring<kHeadDim, kStages>;
-  extern __shared__ __align__(128) unsigned char dynamic_shared[];
+  extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ JoinShared shared;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const PartPlaces places{dynamic_shared, R::kBytes, reinterpret_cast<float*>(dynamic_shared + warps * R::kBytes),
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     const Unit unit = unit_of(p, unit_index);
     const int first_tile = segment.token_begin / kTileTokens;
     const int tiles = (segment.token_end + kTileTokens - 1) / kTileTokens - first_tile;
-    const arith::Runs runs(tiles, arith::Divisor(warps), 1);
+    const arith::Runs runs(tiles, list.warps, 1);
     const auto edge = [&](int w) {
       const int token = (first_tile + static_cast<int>(runs.begin(w))) * kTileTokens;
       return min(max(token, segment.token_begin), segment.token_end);
@@ -57,7 +57,10 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       TileFeeder<kHeadDim, kStages> feeder(p, begin, end, ring);
       QueryFragments<kHeadDim, kBlocks> q;
 #pragma unroll 1
-      for (int stage = 0; stage < kStages; ++stage) feeder.issue(stage);
+      for (int stage = 0; stage < kStages; ++stage) {
+        feeder.issue_keys(stage);
+        feeder.issue_values(stage);
+      }
       load_query(q, p, segment.row, unit);
       State<kHeadDim, kBlocks> state;
       state.clear();
@@ -73,17 +76,21 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       if (segment.slot < 0) {
         const std::int64_t out_row = tensor_row(p.out, segment.row, p.step.errors);
         if (out_row >= 0) write_head<T>(p, part, out_row, unit.first_head + g);
-        continue;
+      } else {
+        const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
+        publish<kHeadDim>(p.partials, slot * p.heads_per_unit + g, part);
       }
-      const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
-      publish<kHeadDim>(p.partials, slot * p.heads_per_unit + g, part);
-      if (segment.merge < 0) continue;
-      const ListedMerge m = list.merges[segment.merge];
-      const std::int64_t counter = (std::int64_t{chunk} * list.num_merges + segment.merge) * p.heads_per_unit + g;
-      if (arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin))
-        merge_head<T, kHeadDim>(p, list, segment.merge, chunk, g);
     }
     __syncthreads();
+    if (segment.merge < 0) continue;
+    if (threadIdx.x == 0) {
+      const ListedMerge m = list.merges[segment.merge];
+      unsigned* counter = p.partials.arrivals + (std::int64_t{chunk} * list.num_merges + segment.merge);
+      shared.came_last[0] = arrive_last(counter, m.slots_end - m.slots_begin);
+    }
+    __syncthreads();
+    if (!shared.came_last[0]) continue;
+    for (int g = warp; g < unit.heads; g += warps) merge_head<T, kHeadDim>(p, list, segment.merge, chunk, g);
   }
 }
 

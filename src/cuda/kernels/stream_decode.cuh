@@ -16,7 +16,7 @@ template <class T, int kHeadDim, int kBlocks, int kStages>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     stream_decode(const __grid_constant__ DecodeParams p, const __grid_constant__ StreamParams stream) {
   using R = Ring<kHeadDim, kStages>;
-  extern __shared__ __align__(128) unsigned char dynamic_shared[];
+  extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ StreamPlan::Shared plan_shared;
   __shared__ JoinShared shared;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
@@ -40,14 +40,20 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const std::uint32_t ring = shared_address(dynamic_shared + warp * R::kBytes);
   TileFeeder<kHeadDim, kStages> feeder(p, idle ? Place{stop.row, stop.unit, 0, 0} : at, idle ? Place{0, 0, 0, 0} : stop,
                                        ring);
-  const int issued = idle ? kStages : feeder.issue_old();
-  wait_for_kernel_ahead();
   QueryFragments<kHeadDim, kBlocks> q;
-  if (!idle) {
-    load_query(q, p, at.row, unit_of(p, at.unit));
+  // What the kernel ahead does not write is on its way before the wait for it.
+  bool waited = false;
 #pragma unroll 1
-    for (int stage = issued; stage < kStages; ++stage) feeder.issue(stage);
+  for (int stage = 0; !idle && stage < kStages; ++stage) {
+    if (!waited && !feeder.next_is_old()) {
+      wait_for_kernel_ahead();
+      waited = true;
+    }
+    feeder.issue_keys(stage);
+    feeder.issue_values(stage);
   }
+  wait_for_kernel_ahead();
+  if (!idle) load_query(q, p, at.row, unit_of(p, at.unit));
 
   // In the shadow of the loads: who joins what at the end.
   const bool continues = at.token > 0, leaves = stop.token > 0;

@@ -20,16 +20,26 @@ struct Place {
   int tokens;  // of the row
 };
 
+/// A stage holds K and V of a tile, token after token. ldmatrix reads 16 bytes of 8 neighbouring tokens at a time,
+/// which must lie in 8 different groups of banks: chunks of 16 bytes are permuted by the token where there are a
+/// multiple of 8 of them, and tokens are spread apart where not.
 template <int kHeadDim, int kStages>
 struct Ring {
-  static constexpr int kPitchBytes = kHeadDim * 2 + 16;  // of a token: ldmatrix finds 8 of them in 8 different banks
+  static constexpr bool kPermuted = kHeadDim % 64 == 0;
+  static constexpr int kPitchBytes = kHeadDim * 2 + (kPermuted ? 0 : 16);
   static constexpr int kTensorBytes = kTileTokens * kPitchBytes;
   static constexpr int kStageBytes = 2 * kTensorBytes;  // K, then V
   static constexpr int kBytes = kStages * kStageBytes;
+
+  __device__ __forceinline__ static std::uint32_t at(std::uint32_t tensor, int token, int chunk) {
+    return tensor + token * kPitchBytes + (kPermuted ? chunk ^ (token & 7) : chunk) * 16;
+  }
 };
 
 template <int kHeadDim, int kStages>
 class TileFeeder {
+  using R = Ring<kHeadDim, kStages>;
+
  public:
   /// `begin` must be a real place; nothing is read of a run that is empty.
   __device__ __forceinline__ TileFeeder(const DecodeParams& p, const Place& begin, const Place& end, std::uint32_t ring)
@@ -39,28 +49,28 @@ class TileFeeder {
     request();
   }
 
-  /// Issues tiles that the kernel ahead of this one does not write, up to all stages, and says how many.
-  __device__ __forceinline__ int issue_old() {
-    int issued = 0;
-    for (; issued < kStages; ++issued) {
-      const bool in_current = tile_ < current_.stop;
-      const int tile = in_current ? tile_ : next_.first, tokens = in_current ? current_.tokens : next_.tokens;
-      const bool past_end = !in_current && next_.stop == 0;
-      const std::int64_t newest_page = p_.step.page_size.divide(max(tokens - 1, 0)) * p_.step.page_size.value;
-      if (!p_.kv_written_earlier && !past_end && (tile + 1) * kTileTokens > newest_page) break;
-      issue(issued);
-    }
-    return issued;
+  /// Whether the kernel ahead of this one writes nothing of the next tile.
+  __device__ __forceinline__ bool next_is_old() const {
+    if (p_.kv_written_earlier) return true;
+    const bool in_current = tile_ < current_.stop;
+    const int tile = in_current ? tile_ : next_.first, tokens = in_current ? current_.tokens : next_.tokens;
+    const std::int64_t newest_page = p_.step.page_size.divide(max(tokens - 1, 0)) * p_.step.page_size.value;
+    return (tile + 1) * kTileTokens <= newest_page || (!in_current && next_.stop == 0);
   }
 
-  /// Issues the next tile of the run into `stage`; past the end, nothing.
-  __device__ __forceinline__ void issue(int stage) {
+  /// Issues K, and after it V, of the next tile of the run into `stage`; past the end, nothing. Each is a group of
+  /// copies, empty or not, so that the number of groups in flight stays 2 * kStages.
+  __device__ __forceinline__ void issue_keys(int stage) {
     if (tile_ >= current_.stop) advance();
+    if (tile_ < current_.stop) copy(stage * R::kStageBytes, p_.k, k_offset_);
+    copy_async_commit();
+  }
+  __device__ __forceinline__ void issue_values(int stage) {
     if (tile_ < current_.stop) {
-      copy(stage);
+      copy(stage * R::kStageBytes + R::kTensorBytes, p_.v, v_offset_);
       ++tile_;
     }
-    copy_async_commit();  // an empty group too: the number of groups in flight stays kStages
+    copy_async_commit();
   }
 
  private:
@@ -126,35 +136,29 @@ class TileFeeder {
     request();
   }
 
-  __device__ __forceinline__ void copy(int stage) const {
+  __device__ __forceinline__ void copy(int to, const PagedParams& from, std::int64_t offset) const {
     constexpr int kChunks = kHeadDim / 8;  // 16 bytes each
-    using R = Ring<kHeadDim, kStages>;
-    const std::uint32_t to = ring_ + stage * R::kStageBytes;
     const int valid = current_.tokens - tile_ * kTileTokens;
     const int granule_log2 = p_.step.granule_log2;
     const int in_group = tile_ - current_.first;
+    // Slots past the row's end are not read: whatever is there, 0 * NaN would be NaN.
     if (granule_log2 == 4) {
-      const char* k = p_.k.data + __shfl_sync(kAllLanes, k_offset_, in_group);
-      const char* v = p_.v.data + __shfl_sync(kAllLanes, v_offset_, in_group);
+      const char* tile = from.data + __shfl_sync(kAllLanes, offset, in_group);
 #pragma unroll
       for (int i = 0; i < kChunks / 2; ++i) {
         const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
-        const std::uint32_t at = to + token * R::kPitchBytes + chunk * 16;
-        // Slots past the row's end are not read: whatever is there, 0 * NaN would be NaN.
-        copy_async_16(at, k + std::int64_t{token} * p_.k.token_bytes + chunk * 16, token < valid);
-        copy_async_16(at + R::kTensorBytes, v + std::int64_t{token} * p_.v.token_bytes + chunk * 16, token < valid);
+        copy_async_16(R::at(ring_ + to, token, chunk), tile + std::int64_t{token} * from.token_bytes + chunk * 16,
+                      token < valid);
       }
     } else {
       const int first = in_group << (4 - granule_log2);
 #pragma unroll
       for (int i = 0; i < kChunks / 2; ++i) {
         const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
-        const int granule = first + (token >> granule_log2), inside = token & ((1 << granule_log2) - 1);
-        const std::uint32_t at = to + token * R::kPitchBytes + chunk * 16;
-        const char* k = p_.k.data + __shfl_sync(kAllLanes, k_offset_, granule);
-        const char* v = p_.v.data + __shfl_sync(kAllLanes, v_offset_, granule);
-        copy_async_16(at, k + std::int64_t{inside} * p_.k.token_bytes + chunk * 16, token < valid);
-        copy_async_16(at + R::kTensorBytes, v + std::int64_t{inside} * p_.v.token_bytes + chunk * 16, token < valid);
+        const int inside = token & ((1 << granule_log2) - 1);
+        const char* granule = from.data + __shfl_sync(kAllLanes, offset, first + (token >> granule_log2));
+        copy_async_16(R::at(ring_ + to, token, chunk), granule + std::int64_t{inside} * from.token_bytes + chunk * 16,
+                      token < valid);
       }
     }
   }

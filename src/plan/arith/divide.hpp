@@ -16,12 +16,18 @@ inline constexpr std::int64_t kMaxTotalCost = std::int64_t{1} << 52;
 struct Divisor {
   std::int64_t value = 1;
   double reciprocal = 1.0;
+  int log2 = 0;  ///< -1: not a power of two
 
   Divisor() = default;
-  PKV_HOST_DEVICE constexpr explicit Divisor(std::int64_t of) : value(of), reciprocal(1.0 / static_cast<double>(of)) {}
+  PKV_HOST_DEVICE constexpr explicit Divisor(std::int64_t of)
+      : value(of), reciprocal(1.0 / static_cast<double>(of)), log2(-1) {
+    for (int bit = 0; bit < 62; ++bit)
+      if (of == std::int64_t{1} << bit) log2 = bit;
+  }
 
   /// floor(a / value), for 0 <= a <= kMaxTotalCost.
   [[nodiscard]] PKV_HOST_DEVICE constexpr std::int64_t divide(std::int64_t a) const {
+    if (log2 >= 0) return a >> log2;
     // Two roundings leave the quotient less than one off.
     const auto q = static_cast<std::int64_t>(static_cast<double>(a) * reciprocal);
     const std::int64_t rest = a - q * value;
