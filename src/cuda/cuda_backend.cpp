@@ -76,7 +76,7 @@ class Engine final : public CudaBackend {
     shape.validate();
     const GroupCut group = GroupCut::of(shape.group_size(), kernels(shape, dtype, 1).max_blocks);
     const int workers = num_workers > 0 ? num_workers : context_->stream_ctas();
-    return StreamWorkspace::of(workers, group.heads_per_unit, shape.head_dim).size_bytes;
+    return StreamWorkspace::of(workers, group.blocks, shape.head_dim).size_bytes;
   }
 
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, Schedule schedule,

@@ -12,7 +12,7 @@ struct DecodeKernels {
   // [blocks - 1]: blocks of 8 query heads; null where the tile table has no such
   const void* stream[2];
   const void* segments[2];
-  const void* merge;
+  const void* merge[2];
   int ring_bytes;   // of a warp
   int part_floats;  // of a head in shared memory
   int max_blocks;   // as in the tile table

@@ -95,6 +95,8 @@ StepOnDevice::StepOnDevice(const std::shared_ptr<CudaContext>& context, const St
   params_.batch = static_cast<int>(step.batch);
   params_.num_units = step.shape.num_kv_heads * group.chunks;
   params_.max_row_tokens = static_cast<int>(std::min(max_row_tokens(step), kMaxRowTokens));
+  params_.plain_lengths = step.lengths.values.type == IndexType::kI32 && !step.lengths.cumulative &&
+                          step.lengths.delta == 0 && !step.table.row_offsets;
   params_.cumulative = step.lengths.cumulative;
   params_.length_delta = step.lengths.delta;
   params_.num_entries = step.table.entries.size;
@@ -155,7 +157,8 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   p.heads_per_unit = group.heads_per_unit;
   p.scale_log2 = static_cast<float>(step.shape.scale() * std::numbers::log2e);
   p.out_is_f32 = layer.out.dtype == DType::kF32;
-  p.kv_written_earlier = options.kv_written_earlier || !options.programmatic_dependent_launch;
+  p.dependent = options.programmatic_dependent_launch && context.device().compute_capability >= 90;
+  p.kv_written_earlier = options.kv_written_earlier;
   return p;
 }
 

@@ -56,7 +56,7 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
       step_(step),
       group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
       decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_)),
-      merge_(kernels.merge),
+      merge_(kernels.merge[group_.blocks - 1]),
       on_device_(context_, step, group_),
       launches_(plan.launches().begin(), plan.launches().end()),
       planned_(counters_of(plan)) {
@@ -74,7 +74,7 @@ void ListedStep::upload(const WorkPlan& plan) {
   const auto add = [&](const auto& values) { return staging.add(values.data(), values.size() * sizeof(values[0])); };
   const std::size_t at_segments = add(segments), at_offsets = add(offsets), at_merges = add(merges),
                     at_slots = add(slots);
-  const std::size_t heads = static_cast<std::size_t>(group_.chunks) * static_cast<std::size_t>(group_.heads_per_unit);
+  const std::size_t heads = static_cast<std::size_t>(group_.chunks) * static_cast<std::size_t>(8 * group_.blocks);
   const std::size_t states = static_cast<std::size_t>(plan.num_slots()) * heads;
   const std::size_t errors = aligned(staging.bytes().size());
   const std::size_t arrivals = errors + aligned(sizeof(unsigned));

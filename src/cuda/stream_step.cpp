@@ -27,13 +27,14 @@ void require_bounded(const Step& step, const StepParams& params, const PlanOptio
 
 }  // namespace
 
-StreamWorkspace StreamWorkspace::of(int num_workers, int heads_per_unit, int head_dim) noexcept {
-  const std::size_t heads = static_cast<std::size_t>(num_workers) * static_cast<std::size_t>(heads_per_unit);
+StreamWorkspace StreamWorkspace::of(int num_workers, int blocks, int head_dim) noexcept {
+  const auto workers = static_cast<std::size_t>(num_workers);
+  const std::size_t states = 2 * workers * static_cast<std::size_t>(8 * blocks);
   StreamWorkspace w;
   w.arrivals = aligned(sizeof(unsigned));
-  w.max_sum = w.arrivals + aligned(heads * sizeof(unsigned));
-  w.acc = w.max_sum + aligned(2 * heads * sizeof(float2));
-  w.size_bytes = w.acc + aligned(2 * heads * static_cast<std::size_t>(head_dim) * sizeof(float));
+  w.max_sum = w.arrivals + aligned(workers * sizeof(unsigned));
+  w.acc = w.max_sum + aligned(states * sizeof(float2));
+  w.size_bytes = w.acc + aligned(states * static_cast<std::size_t>(head_dim) * sizeof(float));
   return w;
 }
 
@@ -56,7 +57,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   require_bounded(step, on_device_.params(), options_);
   const int workers = options_.num_workers;
 
-  const StreamWorkspace at = StreamWorkspace::of(workers, group_.heads_per_unit, step.shape.head_dim);
+  const StreamWorkspace at = StreamWorkspace::of(workers, group_.blocks, step.shape.head_dim);
   auto* base = static_cast<unsigned char*>(workspace.data);
   if (base == nullptr) {
     own_workspace_ = Leased(context_, at.size_bytes, 1 + at.max_sum);  // its counters end there

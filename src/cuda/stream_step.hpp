@@ -13,7 +13,7 @@ struct StreamWorkspace {
   std::size_t acc = 0;
   std::size_t size_bytes = 0;
 
-  [[nodiscard]] static StreamWorkspace of(int num_workers, int heads_per_unit, int head_dim) noexcept;
+  [[nodiscard]] static StreamWorkspace of(int num_workers, int blocks, int head_dim) noexcept;
 };
 
 /// `stream`: planned by the kernel itself.

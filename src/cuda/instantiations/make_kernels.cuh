@@ -15,11 +15,12 @@ DecodeKernels make_kernels() {
   DecodeKernels kernels{};
   kernels.stream[0] = reinterpret_cast<const void*>(&stream_decode<T, kHeadDim, 1, kStages>);
   kernels.segments[0] = reinterpret_cast<const void*>(&segment_decode<T, kHeadDim, 1, kStages>);
+  kernels.merge[0] = reinterpret_cast<const void*>(&merge_partials<T, kHeadDim, 1>);
   if constexpr (kChoice.max_blocks > 1) {
     kernels.stream[1] = reinterpret_cast<const void*>(&stream_decode<T, kHeadDim, 2, kStages>);
     kernels.segments[1] = reinterpret_cast<const void*>(&segment_decode<T, kHeadDim, 2, kStages>);
+    kernels.merge[1] = reinterpret_cast<const void*>(&merge_partials<T, kHeadDim, 2>);
   }
-  kernels.merge = reinterpret_cast<const void*>(&merge_partials<T, kHeadDim>);
   kernels.ring_bytes = Ring<kHeadDim, kStages>::kBytes;
   kernels.part_floats = kPartPitch<kHeadDim>;
   kernels.max_blocks = kChoice.max_blocks;

@@ -142,29 +142,72 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
   }
 }
 
-/// Attends tokens [token_begin, token_end) of one unit, whose tiles come next in the ring. `stage` walks on. K's half
-/// of a stage is filled again as soon as the scores are there, V's when its product is.
-template <class T, int kHeadDim, int kBlocks, int kStages>
-__device__ __forceinline__ void attend(State<kHeadDim, kBlocks>& state, const QueryFragments<kHeadDim, kBlocks>& q,
-                                       TileFeeder<kHeadDim, kStages>& feeder, std::uint32_t ring, int& stage,
-                                       int token_begin, int token_end, float scale_log2) {
+/// Attends a warp's run, which must not be empty, segment by segment, with no barrier: on_segment(place, token_end,
+/// state) is given each segment's result. Waits for the kernel ahead before the first tile that it may write, and
+/// before q. K's half of a stage is filled again as soon as the scores are there, V's when its product is.
+///
+/// Filling the ring and walking on are turns of one loop, so that the code that issues copies stands there once: what a
+/// short step waits for is largely instructions.
+template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnSegment>
+__device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& rows, const Place& begin,
+                                           const Place& end, std::uint32_t ring, OnSegment on_segment) {
   using R = Ring<kHeadDim, kStages>;
-  for (int token = token_begin / kTileTokens * kTileTokens; token < token_end; token += kTileTokens) {
+  TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
+  QueryFragments<kHeadDim, kBlocks> q;
+  State<kHeadDim, kBlocks> state;
+  state.clear();
+  Place at = begin;
+  bool last = at.row == end.row && at.unit == end.unit;
+  int token = at.token / kTileTokens * kTileTokens, token_end = last ? end.token : at.tokens;
+  int to_fill = kStages, stage = 0;
+  bool waited = false;
+#pragma unroll 1
+  while (true) {
+    if (!waited && (to_fill == 0 || !feeder.next_is_old())) {
+      wait_for_kernel_ahead();
+      load_query(q, p, at.row, unit_of(p, at.unit));
+      waited = true;
+    }
     const std::uint32_t keys = ring + stage * R::kStageBytes;
     float scores[kBlocks][4];
-    std::uint32_t weights[kBlocks][2];
-    copy_async_wait<2 * kStages - 1>();
-    __syncwarp();
-    multiply_keys<T>(scores, keys, q);
-    __syncwarp();
+    if (to_fill == 0) {
+      copy_async_wait<2 * kStages - 1>();
+      __syncwarp();
+      multiply_keys<T>(scores, keys, q);
+      __syncwarp();
+    }
     feeder.issue_keys(stage);
-    softmax<T>(state, scores, token_begin - token, token_end - token, scale_log2, weights);
-    copy_async_wait<2 * kStages - 1>();
-    __syncwarp();
-    multiply_values<T>(state, keys + R::kTensorBytes, weights);
-    __syncwarp();
+    if (to_fill == 0) {
+      std::uint32_t weights[kBlocks][2];
+      softmax<T>(state, scores, at.token - token, token_end - token, p.scale_log2, weights);
+      copy_async_wait<2 * kStages - 1>();
+      __syncwarp();
+      multiply_values<T>(state, keys + R::kTensorBytes, weights);
+      __syncwarp();
+    }
     feeder.issue_values(stage);
     stage = stage + 1 == kStages ? 0 : stage + 1;
+    if (to_fill > 0) {
+      --to_fill;
+      continue;
+    }
+    token += kTileTokens;
+    if (token < token_end) continue;
+
+    state.finish();
+    on_segment(at, token_end, state);
+    if (last) return;
+    at.token = 0;
+    if (++at.unit == p.step.num_units) {
+      const Row row = rows.next(at.row);
+      at = {row.row, 0, 0, row.tokens};
+    }
+    last = at.row == end.row && at.unit == end.unit;
+    if (last && end.token == 0) return;
+    token = 0;
+    token_end = last ? end.token : at.tokens;
+    state.clear();
+    load_query(q, p, at.row, unit_of(p, at.unit));
   }
 }
 

@@ -10,23 +10,37 @@ namespace pkv::cuda {
 
 inline constexpr int kMaxHeadsPerUnit = 16;
 
-/// What a warp's run leaves to be joined. Runs are contiguous, so no warp has more than a part of the unit that an
-/// earlier warp began (head) and one of the unit that it begins itself and leaves to later ones (tail).
-struct WarpParts {
-  bool has_head;
-  bool has_tail;
-  int tail_row;
-  int tail_unit;
+struct JoinShared {
+  Place ends[kMaxWarps + 1];  // warp w's run is [ends[w], ends[w + 1])
+  Sharers sharers[2];         // of the unit that the CTA's run continues, and of the one that it leaves; count 0: none
+  float2 max_sum[kMaxWarps][2][kMaxHeadsPerUnit];  // [..][0]: head, [1]: tail
+  bool came_last[2];                               // for these two units
 };
 
-struct JoinShared {
-  WarpParts parts[kMaxWarps];
-  float2 max_sum[kMaxWarps][2][kMaxHeadsPerUnit];  // [..][0]: head, [1]: tail
-  int head_row;                                    // the unit that an earlier CTA began
-  int head_unit;
-  Sharers head_sharers;
-  Sharers tail_sharers;  // of the unit that this CTA begins and leaves; count 0: there is none
-  bool came_last[2];     // for these two units
+/// What the warps' runs leave to be joined, a bit for each warp. Runs are contiguous, so no warp has more than a part
+/// of the unit that an earlier warp began (head) and one of the unit that it begins itself and leaves to later ones
+/// (tail).
+struct WarpParts {
+  unsigned heads;
+  unsigned tails;
+
+  __device__ __forceinline__ WarpParts(const JoinShared& shared, int warps) {
+    const int warp = min(lane_id(), warps - 1);
+    const Place a = shared.ends[warp], b = shared.ends[warp + 1];
+    const bool one_unit = a.row == b.row && a.unit == b.unit;
+    const bool mine = lane_id() < warps && !(one_unit && a.token == b.token);
+    heads = __ballot_sync(kAllLanes, mine && a.token > 0);
+    tails = __ballot_sync(kAllLanes, mine && b.token > 0 && !(one_unit && a.token > 0));
+  }
+  /// Heads before the first tail, and those of that tail's warp: parts of the unit that an earlier CTA began.
+  [[nodiscard]] __device__ __forceinline__ unsigned from_before() const { return heads & through_first(tails); }
+  /// The later parts of the unit whose tail is the first of `rest`.
+  [[nodiscard]] __device__ __forceinline__ unsigned after(unsigned rest) const {
+    return heads & ~through_first(rest) & through_first(rest & (rest - 1));
+  }
+
+ private:
+  __device__ __forceinline__ static unsigned through_first(unsigned bits) { return bits ^ (bits - 1); }
 };
 
 /// Where the parts' accumulators are: heads in a place of their own, tails in the warp's ring, which is empty by then.
@@ -41,104 +55,94 @@ struct PartPlaces {
   }
 };
 
-/// Joins one head of a unit: the tail of warp `start` (-1: none) and the heads of the warps in `members`.
+/// Joins one head of a unit: the tail of warp `start` (-1: none) and the heads of the warps in `members`. Lanes hold
+/// the warps' weights.
 template <int kHeadDim>
 __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& shared, const PartPlaces& places, int start,
                                                          unsigned members, int g) {
   using Part = HeadPart<kHeadDim>;
-  float2 max_sum[kMaxWarps];
+  const int warp = lane_id() & (kMaxWarps - 1);
+  const bool member = warp == start || (members >> warp & 1) != 0;
+  const float2 mine = member ? shared.max_sum[warp][warp == start][g] : make_float2(kLowest, 0.0f);
   Part total;
-  total.max = kLowest;
-  total.sum = 0.0f;
+  total.max = mine.x;
+#pragma unroll
+  for (int d = 1; d < kMaxWarps; d <<= 1) total.max = fmaxf(total.max, __shfl_xor_sync(kAllLanes, total.max, d));
+  const float weight = fast_exp2(mine.x - total.max);
+  total.sum = weight * mine.y;
+#pragma unroll
+  for (int d = 1; d < kMaxWarps; d <<= 1) total.sum += __shfl_xor_sync(kAllLanes, total.sum, d);
 #pragma unroll
   for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-#pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w) {
-    const bool member = w == start || (members >> w & 1) != 0;
-    max_sum[w] = member ? shared.max_sum[w][w == start][g] : make_float2(kLowest, 0.0f);
-    total.max = fmaxf(total.max, max_sum[w].x);
-  }
-#pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w) {
-    if (w != start && (members >> w & 1) == 0) continue;
-    const float weight = fast_exp2(max_sum[w].x - total.max);
+#pragma unroll 2
+  for (unsigned rest = members | (start >= 0 ? 1u << start : 0u); rest != 0; rest &= rest - 1) {
+    const int w = __ffs(static_cast<int>(rest)) - 1;
+    const float factor = __shfl_sync(kAllLanes, weight, w);
     const float* acc = places.at(w, w == start) + g * kPartPitch<kHeadDim>;
-    total.sum += weight * max_sum[w].y;
 #pragma unroll
     for (int v = 0; v < Part::kVectors; ++v)
-      if (Part::mine(v)) add_scaled(total.acc[v], weight, *reinterpret_cast<const float4*>(acc + Part::dim(v)));
+      if (Part::mine(v)) add_scaled(total.acc[v], factor, *reinterpret_cast<const float4*>(acc + Part::dim(v)));
   }
   return total;
 }
 
 /// For the whole CTA, after a barrier.
-template <class T, int kHeadDim>
+template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& shared, const PartPlaces& places) {
+  constexpr int kPitch = 8 * kBlocks;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const int cta = static_cast<int>(blockIdx.x);
-  const WarpParts mine = shared.parts[min(lane_id(), warps - 1)];
-  const unsigned heads = __ballot_sync(kAllLanes, lane_id() < warps && mine.has_head);
-  const unsigned tails = __ballot_sync(kAllLanes, lane_id() < warps && mine.has_tail);
-  // A unit's later parts are heads, up to the one of the warp that begins the next tail.
-  const auto through_next_tail = [](unsigned later_tails) {
-    return later_tails == 0 ? kAllLanes : (2u << (__ffs(static_cast<int>(later_tails)) - 1)) - 1;
-  };
-  const auto index_of = [&](const Sharers& sharers, int i, int g) {
-    return std::int64_t{arith::partial_slot(sharers.first + i, i)} * p.heads_per_unit + g;
-  };
-  const auto write = [&](const HeadPart<kHeadDim>& part, int row, const Unit& unit, int g) {
-    const std::int64_t out_row = tensor_row(p.out, row, p.step.errors);
-    if (out_row >= 0) write_head<T>(p, part, out_row, unit.first_head + g);
-  };
-  const unsigned from_before = shared.head_sharers.count > 0 ? heads & through_next_tail(tails) : 0u;
-  const int before = from_before != 0 ? 1 : 0;
-  const int items = (before + __popc(tails)) * p.heads_per_unit;
+  const WarpParts parts(shared, warps);
+  const unsigned from_before = shared.sharers[0].count > 0 ? parts.from_before() : 0u;
+  const int last_tail = 31 - __clz(static_cast<int>(parts.tails));
+  const bool leaves = shared.sharers[1].count > 0 && shared.sharers[1].first == cta;
+  // The units in turn: first the one that an earlier CTA began, then one for each tail.
 #pragma unroll 1
-  for (int item = warp; item < items; item += warps) {
-    const int join = static_cast<int>(arith::small_quotient(item, p.heads_per_unit)),
-              g = item - join * p.heads_per_unit;
-    int start = -1, row = shared.head_row, unit_index = shared.head_unit;
-    unsigned members = from_before;
-    Sharers sharers = shared.head_sharers;
-    if (join >= before) {
-      unsigned rest = tails;
-      for (int skip = join - before; skip > 0; --skip) rest &= rest - 1;
-      start = __ffs(static_cast<int>(rest)) - 1;
-      rest &= rest - 1;
-      members = heads & through_next_tail(rest) & ~((2u << start) - 1);
-      row = shared.parts[start].tail_row;
-      unit_index = shared.parts[start].tail_unit;
-      sharers = rest == 0 ? shared.tail_sharers : Sharers{cta, 0};
+  for (unsigned rest = parts.tails, first = from_before; first != 0 || rest != 0;) {
+    const bool continued = first != 0;
+    const int start = continued ? -1 : __ffs(static_cast<int>(rest)) - 1;
+    const unsigned members = continued ? first : parts.after(rest);
+    const Place at = continued ? shared.ends[0] : shared.ends[start + 1];
+    const bool shared_out = continued || (start == last_tail && leaves);
+    const Unit unit = unit_of(p, at.unit);
+#pragma unroll 1
+    for (int g = warp; g < unit.heads; g += warps) {
+      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, start, members, g);
+      if (shared_out) {
+        publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(cta, continued ? 1 : 0)} * kPitch + g, part);
+      } else {
+        write_head<T>(p, part, at.row, unit.first_head + g);
+      }
     }
-    const Unit unit = unit_of(p, unit_index);
-    if (g >= unit.heads) continue;
-    const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, start, members, g);
-    if (sharers.count > 1) {
-      publish<kHeadDim>(p.partials, index_of(sharers, cta - sharers.first, g), part);
+    if (continued) {
+      first = 0;
     } else {
-      write(part, row, unit, g);
+      rest &= rest - 1;
     }
   }
 
-  // Of the units that this CTA shares with others: the one that it continues, and the one that it leaves.
-  const bool continued = before != 0 && shared.head_sharers.count > 1, left = shared.tail_sharers.count > 1;
-  if (!continued && !left) return;
+  // What is shared with other CTAs: the unit that this one continues, and the one that it leaves.
+  if (from_before == 0 && !leaves) return;
   __syncthreads();
   if (threadIdx.x < 2) {
-    const Sharers sharers = threadIdx.x == 0 ? shared.head_sharers : shared.tail_sharers;
-    shared.came_last[threadIdx.x] =
-        (threadIdx.x == 0 ? continued : left) && arrive_last(p.partials.arrivals + sharers.first, sharers.count);
+    const Sharers sharers = shared.sharers[threadIdx.x];
+    shared.came_last[threadIdx.x] = (threadIdx.x == 0 ? from_before != 0 : leaves) &&
+                                    arrive_last(p.partials.arrivals + sharers.first, sharers.count);
   }
   __syncthreads();
 #pragma unroll 1
   for (int which = 0; which < 2; ++which) {
     if (!shared.came_last[which]) continue;
-    const Sharers sharers = which == 0 ? shared.head_sharers : shared.tail_sharers;
-    const int last_tail = 31 - __clz(static_cast<int>(tails));
-    const int row = which == 0 ? shared.head_row : shared.parts[last_tail].tail_row;
-    const Unit unit = unit_of(p, which == 0 ? shared.head_unit : shared.parts[last_tail].tail_unit);
-    for (int g = warp; g < unit.heads; g += warps)
-      write(combine<kHeadDim>(p.partials, sharers.count, [&](int i) { return index_of(sharers, i, g); }), row, unit, g);
+    const Sharers sharers = shared.sharers[which];
+    const Place at = shared.ends[which == 0 ? 0 : warps];
+    const Unit unit = unit_of(p, at.unit);
+    const auto index_of = [&](int i) { return std::int64_t{arith::partial_slot(sharers.first + i, i)} * kPitch; };
+#pragma unroll 1
+    for (int g = warp; g < unit.heads; g += warps) {
+      const HeadPart<kHeadDim> part =
+          combine<kHeadDim>(p.partials, sharers.count, [&](int i) { return index_of(i) + g; });
+      write_head<T>(p, part, at.row, unit.first_head + g);
+    }
   }
 }
 

@@ -28,6 +28,7 @@ struct StepParams {
   int batch = 0;
   int num_units = 0;  ///< of a row: KV heads times chunks
   int max_row_tokens = 0;
+  bool plain_lengths = true;  ///< lengths are int32, one a row, nothing added, and the table is rectangular
   bool cumulative = false;
   IndexParams lengths;
   std::int64_t length_delta = 0;
@@ -69,7 +70,8 @@ struct LseParams {
   float log2_factor = 1.0f;  ///< turns the log2 of a sum into the base asked for
 };
 
-/// Unmerged states, in FP32. Slot s, head g of the unit: acc[(s * heads_per_unit + g) * head_dim], max_sum likewise.
+/// Unmerged states, in FP32. Slot s, head g of the unit: acc[(s * pitch + g) * head_dim], max_sum[s * pitch + g], where
+/// pitch is 8 times the kernel's blocks of heads.
 struct PartialsParams {
   float* acc = nullptr;
   float2* max_sum = nullptr;     ///< running max of log2-scaled scores, sum of exponentials
@@ -90,7 +92,8 @@ struct DecodeParams {
   int heads_per_unit = 1;  ///< the last chunk of a group may have fewer
   float scale_log2 = 1.0f;
   bool out_is_f32 = false;
-  bool kv_written_earlier = false;  ///< nothing of K and V is written by the kernel ahead of this one
+  bool dependent = false;           ///< launched while the kernel ahead may still run
+  bool kv_written_earlier = false;  ///< but that one writes nothing of K and V
 };
 
 /// `stream`: all that there is to plan with.

@@ -29,8 +29,9 @@ __device__ __forceinline__ void add_scaled(float4& to, float factor, float4 x) {
 }
 
 template <class T, int kHeadDim>
-__device__ __forceinline__ void write_head(const DecodeParams& p, const HeadPart<kHeadDim>& part, std::int64_t out_row,
-                                           int head) {
+__device__ __forceinline__ void write_head(const DecodeParams& p, const HeadPart<kHeadDim>& part, int row, int head) {
+  const std::int64_t out_row = tensor_row(p.out, row, p.step.errors);
+  if (out_row < 0) return;
   const float inverse = fast_reciprocal(part.sum);
 #pragma unroll
   for (int v = 0; v < HeadPart<kHeadDim>::kVectors; ++v) {
@@ -84,62 +85,62 @@ __device__ __forceinline__ void publish(const PartialsParams& partials, std::int
 /// After publish(), and a barrier among those who published: whether this part is the last of `count`, all of which may
 /// then be read after another barrier. One thread; nobody waits, and the counter is back at zero after the last.
 __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
-  const cuda::atomic_ref<unsigned, cuda::thread_scope_device> arrivals(*counter);
+  const ::cuda::atomic_ref<unsigned, ::cuda::thread_scope_device> arrivals(*counter);
   const auto last = static_cast<unsigned>(count - 1);
-  if (arrivals.fetch_add(1, cuda::memory_order_acq_rel) != last) return false;
-  arrivals.store(0, cuda::memory_order_relaxed);
+  if (arrivals.fetch_add(1, ::cuda::memory_order_acq_rel) != last) return false;
+  arrivals.store(0, ::cuda::memory_order_relaxed);
   return true;
 }
 
-/// Adds up `count` parts; index_of(i) says where part i stands. All loads of a batch are in flight together.
+/// Adds up `count` parts; index_of(i) says where part i stands. The loads of a batch are in flight together, and before
+/// those of the first the weights' loads.
 template <int kHeadDim, class IndexOf>
 __device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& partials, int count, IndexOf index_of) {
   using Part = HeadPart<kHeadDim>;
-  constexpr int kBatch = 16 / Part::kVectors;
+  constexpr int kBatch = 8;
   Part total;
   total.max = kLowest;
   total.sum = 0.0f;
 #pragma unroll
   for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 1
   for (int first = 0; first < count; first += 32) {
     const int mine = first + lane_id();
     const float2 max_sum = mine < count ? __ldcg(partials.max_sum + index_of(mine)) : make_float2(kLowest, 0.0f);
-    float max = 0.0f, weight = 0.0f;  // known after the first batch's loads have been issued
-    const int here = min(32, count - first);
-    for (int done = 0; done < here; done += kBatch) {
+    float weight = 0.0f;
+#pragma unroll 1
+    for (int done = 0; first + done < min(count, first + 32); done += kBatch) {
       float4 x[kBatch][Part::kVectors];
 #pragma unroll
-      for (int k = 0; k < kBatch; ++k) {  // past the end, the last again
-        const std::int64_t index = index_of(first + min(done + k, here - 1));
+      for (int k = 0; k < kBatch; ++k) {
+        const int i = first + done + k;
+        const float* from = partials.acc + index_of(i) * kHeadDim;
 #pragma unroll
         for (int v = 0; v < Part::kVectors; ++v)
-          x[k][v] = Part::mine(v)
-                        ? __ldcg(reinterpret_cast<const float4*>(partials.acc + index * kHeadDim + Part::dim(v)))
-                        : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+          x[k][v] = i < count && Part::mine(v) ? __ldcg(reinterpret_cast<const float4*>(from + Part::dim(v)))
+                                               : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
       }
       if (done == 0) {
-        max = max_sum.x;
+        float max = max_sum.x;
 #pragma unroll
         for (int d = 1; d < 32; d <<= 1) max = fmaxf(max, __shfl_xor_sync(kAllLanes, max, d));
         max = fmaxf(max, total.max);
         const float factor = fast_exp2(total.max - max);
+        weight = fast_exp2(max_sum.x - max);
+        float sum = weight * max_sum.y;
+#pragma unroll
+        for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
         total.max = max;
-        total.sum *= factor;
+        total.sum = total.sum * factor + sum;
 #pragma unroll
         for (int v = 0; v < Part::kVectors; ++v) {
           const float4 a = total.acc[v];
           total.acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
         }
-        weight = mine < count ? fast_exp2(max_sum.x - max) : 0.0f;
-        float sum = weight * max_sum.y;
-#pragma unroll
-        for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
-        total.sum += sum;
       }
 #pragma unroll
       for (int k = 0; k < kBatch; ++k) {
-        const float w = __shfl_sync(kAllLanes, weight, min(done + k, 31));
-        if (done + k >= here) break;
+        const float w = __shfl_sync(kAllLanes, weight, done + k);
 #pragma unroll
         for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], w, x[k][v]);
       }

@@ -7,17 +7,20 @@
 
 namespace pkv::cuda {
 
-template <class T, int kHeadDim>
+/// A run within one row has no next.
+struct OneRow {
+  __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
+};
+
+template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
   const ListedMerge m = list.merges[merge];
   const auto index_of = [&](int i) {
-    const std::int64_t slot = std::int64_t{chunk} * list.num_slots + list.merge_slots[m.slots_begin + i];
-    return slot * p.heads_per_unit + g;
+    const int at = min(m.slots_begin + i, m.slots_end - 1);
+    return (std::int64_t{chunk} * list.num_slots + list.merge_slots[at]) * (8 * kBlocks) + g;
   };
   const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, m.slots_end - m.slots_begin, index_of);
-  const std::int64_t out_row = tensor_row(p.out, m.row, p.step.errors);
-  const int head = unit_of(p, m.kv_head * p.chunks + chunk).first_head + g;
-  if (out_row >= 0) write_head<T>(p, part, out_row, head);
+  write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
 }
 
 template <class T, int kHeadDim, int kBlocks, int kStages>
@@ -52,33 +55,21 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     };
     const Place begin{segment.row, unit_index, edge(warp), tokens},
         end{segment.row, unit_index, edge(warp + 1), tokens};
-    const bool idle = begin.token == end.token;
-    if (!idle) {
-      TileFeeder<kHeadDim, kStages> feeder(p, begin, end, ring);
-      QueryFragments<kHeadDim, kBlocks> q;
-#pragma unroll 1
-      for (int stage = 0; stage < kStages; ++stage) {
-        feeder.issue_keys(stage);
-        feeder.issue_values(stage);
-      }
-      load_query(q, p, segment.row, unit);
-      State<kHeadDim, kBlocks> state;
-      state.clear();
-      int stage = 0;
-      attend<T>(state, q, feeder, ring, stage, begin.token, end.token, p.scale_log2);
-      state.finish();
-      store_part<kHeadDim>(places.at(warp, false), shared.max_sum[warp][0], state, unit.heads);
+    if (begin.token != end.token) {
+      attend_run<T, kHeadDim, kBlocks, kStages>(
+          p, OneRow(), begin, end, ring, [&](const Place&, int, const State<kHeadDim, kBlocks>& state) {
+            store_part<kHeadDim>(places.at(warp, false), shared.max_sum[warp][0], state, unit.heads);
+          });
     }
     const unsigned members = static_cast<unsigned>((1 << min(tiles, warps)) - 1);  // the others were idle
     __syncthreads();
     for (int g = warp; g < unit.heads; g += warps) {
       const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, -1, members, g);
       if (segment.slot < 0) {
-        const std::int64_t out_row = tensor_row(p.out, segment.row, p.step.errors);
-        if (out_row >= 0) write_head<T>(p, part, out_row, unit.first_head + g);
+        write_head<T>(p, part, segment.row, unit.first_head + g);
       } else {
         const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
-        publish<kHeadDim>(p.partials, slot * p.heads_per_unit + g, part);
+        publish<kHeadDim>(p.partials, slot * (8 * kBlocks) + g, part);
       }
     }
     __syncthreads();
@@ -90,12 +81,12 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     }
     __syncthreads();
     if (!shared.came_last[0]) continue;
-    for (int g = warp; g < unit.heads; g += warps) merge_head<T, kHeadDim>(p, list, segment.merge, chunk, g);
+    for (int g = warp; g < unit.heads; g += warps) merge_head<T, kHeadDim, kBlocks>(p, list, segment.merge, chunk, g);
   }
 }
 
 /// A launch that only merges: a warp for each (merge, chunk, head).
-template <class T, int kHeadDim>
+template <class T, int kHeadDim, int kBlocks>
 __global__ void __launch_bounds__(kMaxWarps * 32)
     merge_partials(const __grid_constant__ DecodeParams p, const __grid_constant__ ListParams list) {
   launch_dependents();
@@ -106,7 +97,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   if (merge >= list.count) return;
   const ListedMerge m = list.merges[list.first + merge];
   if (g < unit_of(p, m.kv_head * p.chunks + chunk).heads)
-    merge_head<T, kHeadDim>(p, list, list.first + merge, chunk, g);
+    merge_head<T, kHeadDim, kBlocks>(p, list, list.first + merge, chunk, g);
 }
 
 }  // namespace pkv::cuda

@@ -12,10 +12,13 @@ __device__ __forceinline__ std::int64_t load_index(const IndexParams& array, std
                       : __ldg(static_cast<const int*>(array.data) + i);
 }
 
-__device__ __forceinline__ void flag(unsigned* errors, unsigned bit) { atomicOr(errors, bit); }
+/// In assembly, since the compiler would turn an atomic into a loop over the warp at every place where it stands.
+__device__ __forceinline__ void flag(unsigned* errors, unsigned bit) {
+  asm volatile("red.relaxed.gpu.global.or.b32 [%0], %1;" ::"l"(errors), "r"(bit) : "memory");
+}
 
-/// Tokens of a row, from 0 to what its table row holds.
-__device__ __forceinline__ int row_tokens(const StepParams& step, int row) {
+/// Tokens of a row, from 0 to what its table row holds. Every form but the plain one.
+static __device__ __noinline__ int row_tokens_of_any_form(const StepParams& step, int row) {
   std::int64_t tokens = load_index(step.lengths, step.cumulative ? row + 1 : row) + step.length_delta;
   if (step.cumulative) tokens -= load_index(step.lengths, row);
   std::int64_t most = step.max_row_tokens;
@@ -26,19 +29,27 @@ __device__ __forceinline__ int row_tokens(const StepParams& step, int row) {
     const std::int64_t pages = readable > 0 ? step.entry_stride.divide(readable - 1) + 1 : 0;
     most = pages * step.page_size.value < most ? pages * step.page_size.value : most;
   }
-  if (tokens > most) {
-    flag(step.errors, kLengthOverCapacity);
-    tokens = most;
-  }
+  if (tokens > most) flag(step.errors, kLengthOverCapacity);
+  tokens = tokens < most ? tokens : most;
   return tokens > 0 ? static_cast<int>(tokens) : 0;
 }
 
-/// The first row after `row` that is not empty, with its tokens; {batch, 0} if there is none. For a whole warp.
+/// Tokens of a row, from 0 to what its table row holds.
+__device__ __forceinline__ int row_tokens(const StepParams& step, int row) {
+  if (!step.plain_lengths) return row_tokens_of_any_form(step, row);
+  const int tokens = __ldg(static_cast<const int*>(step.lengths.data) + row);
+  if (tokens > step.max_row_tokens) flag(step.errors, kLengthOverCapacity);
+  return max(min(tokens, step.max_row_tokens), 0);
+}
+
+/// A row that is not empty; {batch, 0} after the last.
 struct Row {
   int row;
   int tokens;
 };
-__device__ __forceinline__ Row next_row(const StepParams& step, int row) {
+
+/// The first of them after `row`, by loads. For a whole warp.
+static __device__ __noinline__ Row load_next_row(const StepParams& step, int row) {
   for (int first = row + 1; first < step.batch; first += 32) {
     const int mine = first + lane_id();
     const int tokens = mine < step.batch ? row_tokens(step, mine) : 0;

@@ -28,79 +28,35 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
 
   const StreamPlan plan(p.step, stream, plan_shared);
-  const std::int64_t cta_begin = plan.cta_begin(cta);
-  const arith::Runs runs(plan.cta_begin(cta + 1) - cta_begin, stream.warps, stream.tile_tokens.value);
-  const StreamPlan::Found begin = plan.find(cta_begin + runs.begin(warp));
-  const StreamPlan::Found end = plan.find(cta_begin + runs.begin(warp + 1));
-  Place at = begin.place;
-  const Place stop = end.place;
-  const auto same_unit = [](const Place& a, const Place& b) { return a.row == b.row && a.unit == b.unit; };
-  const bool idle = same_unit(at, stop) && at.token == stop.token;
-
-  const std::uint32_t ring = shared_address(dynamic_shared + warp * R::kBytes);
-  TileFeeder<kHeadDim, kStages> feeder(p, idle ? Place{stop.row, stop.unit, 0, 0} : at, idle ? Place{0, 0, 0, 0} : stop,
-                                       ring);
-  QueryFragments<kHeadDim, kBlocks> q;
-  // What the kernel ahead does not write is on its way before the wait for it.
-  bool waited = false;
-#pragma unroll 1
-  for (int stage = 0; !idle && stage < kStages; ++stage) {
-    if (!waited && !feeder.next_is_old()) {
-      wait_for_kernel_ahead();
-      waited = true;
-    }
-    feeder.issue_keys(stage);
-    feeder.issue_values(stage);
+  const StreamPlan::Found found = plan.find(plan.begin(cta, min(lane_id(), warps)));
+  const auto place_of = [&](int w) {
+    return Place{__shfl_sync(kAllLanes, found.place.row, w), __shfl_sync(kAllLanes, found.place.unit, w),
+                 __shfl_sync(kAllLanes, found.place.token, w), __shfl_sync(kAllLanes, found.place.tokens, w)};
+  };
+  const Place begin = place_of(warp), end = place_of(warp + 1);
+  if (warp == 0 && lane_id() <= warps) {
+    shared.ends[lane_id()] = found.place;
+    if (lane_id() == 0 || lane_id() == warps)
+      shared.sharers[lane_id() != 0] = found.place.token > 0 ? plan.sharers(found) : Sharers{0, 0};
   }
-  wait_for_kernel_ahead();
-  if (!idle) load_query(q, p, at.row, unit_of(p, at.unit));
-
-  // In the shadow of the loads: who joins what at the end.
-  const bool continues = at.token > 0, leaves = stop.token > 0;
-  if (lane_id() == 0) {
-    const bool tail = !idle && leaves && !(continues && same_unit(at, stop));
-    shared.parts[warp] = {!idle && continues, tail, stop.row, stop.unit};
-  }
-  if (warp == 0) {
-    const Sharers sharers = continues ? plan.sharers(begin) : Sharers{cta, 0};
-    if (lane_id() == 0) {
-      shared.head_row = at.row;
-      shared.head_unit = at.unit;
-      shared.head_sharers = sharers;
-    }
-  }
-  if (warp == warps - 1) {
-    const Sharers sharers = leaves ? plan.sharers(end) : Sharers{cta, 0};
-    if (lane_id() == 0) shared.tail_sharers = sharers.first == cta ? sharers : Sharers{cta, 0};
-  }
-  write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
-
-  int stage = 0;
-  while (!idle) {
-    const bool last = same_unit(at, stop);
-    const int token_end = last ? stop.token : at.tokens;
-    const Unit unit = unit_of(p, at.unit);
-    State<kHeadDim, kBlocks> state;
-    state.clear();
-    attend<T>(state, q, feeder, ring, stage, at.token, token_end, p.scale_log2);
-    state.finish();
-    if (at.token == 0 && token_end == at.tokens) {
-      write_state<T>(p, state, at.row, unit);
-    } else {
-      const bool tail = at.token == 0;
-      store_part<kHeadDim>(places.at(warp, tail), shared.max_sum[warp][tail], state, unit.heads);
-    }
-    if (last) break;
-    at.token = 0;
-    if (++at.unit == p.step.num_units) {
-      const Row row = next_row(p.step, at.row);
-      at = {row.row, 0, 0, row.tokens};
-    }
-    if (same_unit(at, stop) && stop.token == 0) break;
-    load_query(q, p, at.row, unit_of(p, at.unit));
+  if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
+    attend_run<T, kHeadDim, kBlocks, kStages>(
+        p, plan, begin, end, shared_address(dynamic_shared + warp * R::kBytes),
+        [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
+          const Unit unit = unit_of(p, at.unit);
+          if (at.token == 0 && token_end == at.tokens) {
+            write_state<T>(p, state, at.row, unit);
+          } else {
+            const bool tail = at.token == 0;
+            store_part<kHeadDim>(places.at(warp, tail), shared.max_sum[warp][tail], state, unit.heads);
+          }
+        });
+  } else {
+    wait_for_kernel_ahead();
   }
   __syncthreads();
-  join_units<T, kHeadDim>(p, shared, places);
+  join_units<T, kHeadDim, kBlocks>(p, shared, places);
+  if (plan.has_empty_rows()) write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
 }
 
 }  // namespace pkv::cuda

@@ -36,22 +36,24 @@ struct Ring {
   }
 };
 
-template <int kHeadDim, int kStages>
+/// `Rows` has next(row): the next Row of the step.
+template <int kHeadDim, int kStages, class Rows>
 class TileFeeder {
   using R = Ring<kHeadDim, kStages>;
 
  public:
-  /// `begin` must be a real place; nothing is read of a run that is empty.
-  __device__ __forceinline__ TileFeeder(const DecodeParams& p, const Place& begin, const Place& end, std::uint32_t ring)
-      : p_(p), end_(end), ring_(ring) {
+  /// The run must not be empty.
+  __device__ __forceinline__ TileFeeder(const DecodeParams& p, const Rows& rows, const Place& begin, const Place& end,
+                                        std::uint32_t ring)
+      : p_(p), rows_(rows), end_(end), ring_(ring) {
     next_ = {begin.row, begin.unit, begin.tokens, begin.token / kTileTokens, 0};
-    close(next_, begin.token < token_stop(next_));
+    close_next(true);
     request();
   }
 
-  /// Whether the kernel ahead of this one writes nothing of the next tile.
+  /// Whether the next tile may be read before the kernel ahead of this one has finished.
   __device__ __forceinline__ bool next_is_old() const {
-    if (p_.kv_written_earlier) return true;
+    if (!p_.dependent || p_.kv_written_earlier) return p_.dependent;
     const bool in_current = tile_ < current_.stop;
     const int tile = in_current ? tile_ : next_.first, tokens = in_current ? current_.tokens : next_.tokens;
     const std::int64_t newest_page = p_.step.page_size.divide(max(tokens - 1, 0)) * p_.step.page_size.value;
@@ -83,23 +85,18 @@ class TileFeeder {
     int stop;
   };
 
-  __device__ int group_tiles() const { return 2 << p_.step.granule_log2; }
-
-  __device__ int token_stop(const Group& group) const {
-    return group.row == end_.row && group.unit == end_.unit ? end_.token : group.tokens;
+  /// Says where next_ stops, of which the rest is known.
+  __device__ __forceinline__ void close_next(bool live) {
+    const int tokens = next_.row == end_.row && next_.unit == end_.unit ? end_.token : next_.tokens;
+    const int tiles = (tokens + kTileTokens - 1) / kTileTokens;
+    next_.stop = live ? min(tiles, next_.first + (2 << p_.step.granule_log2)) : 0;
   }
 
-  __device__ __forceinline__ void close(Group& group, bool live) const {
-    const int tiles = (token_stop(group) + kTileTokens - 1) / kTileTokens;
-    group.stop = live ? min(tiles, group.first + group_tiles()) : 0;
-  }
-
-  /// Starts loading the entries of `next_`.
+  /// Starts loading the entries of next_.
   __device__ __forceinline__ void request() {
-    if (next_.stop == 0) return;
     const int granule = (next_.first << (4 - p_.step.granule_log2)) + lane_id();
     const int token = granule << p_.step.granule_log2;
-    if (token >= next_.tokens) return;
+    if (token >= next_.tokens || next_.stop == 0) return;
     const std::int64_t page = p_.step.page_size.divide(token);
     slot_ = token - static_cast<int>(page * p_.step.page_size.value);
     entry_ = load_entry(p_.step, table_base(p_.step, next_.row), page);
@@ -115,24 +112,18 @@ class TileFeeder {
     k_offset_ = page * p_.k.page_bytes + std::int64_t{slot_} * p_.k.token_bytes + kv_head * p_.k.head_bytes;
     v_offset_ = page * p_.v.page_bytes + std::int64_t{slot_} * p_.v.token_bytes + kv_head * p_.v.head_bytes;
 
+    const bool at_end = current_.row == end_.row && current_.unit == end_.unit;
     next_.first = current_.stop;
-    bool live = next_.first * kTileTokens < token_stop(current_);
-    if (!live) {
+    bool live = next_.first * kTileTokens < (at_end ? end_.token : current_.tokens);
+    if (!live && !at_end) {
       next_.first = 0;
       if (++next_.unit == p_.step.num_units) {
-        next_.unit = 0;
-        if (next_.row < end_.row) {
-          const Row row = next_row(p_.step, next_.row);
-          next_.row = row.row;
-          next_.tokens = row.tokens;
-        } else {
-          ++next_.row;
-        }
+        const Row row = rows_.next(next_.row);
+        next_ = {row.row, 0, row.tokens, 0, 0};
       }
-      live = next_.row < end_.row ||
-             (next_.row == end_.row && (next_.unit < end_.unit || (next_.unit == end_.unit && end_.token > 0)));
+      live = next_.row != end_.row || next_.unit != end_.unit || end_.token > 0;
     }
-    close(next_, live);
+    close_next(live);
     request();
   }
 
@@ -152,7 +143,7 @@ class TileFeeder {
       }
     } else {
       const int first = in_group << (4 - granule_log2);
-#pragma unroll
+#pragma unroll 2
       for (int i = 0; i < kChunks / 2; ++i) {
         const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
         const int inside = token & ((1 << granule_log2) - 1);
@@ -164,6 +155,7 @@ class TileFeeder {
   }
 
   const DecodeParams& p_;
+  const Rows& rows_;
   Place end_;
   std::uint32_t ring_;
   Group current_ = {0, 0, 0, 0, 0};
