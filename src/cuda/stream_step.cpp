@@ -7,22 +7,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace pkv::cuda {
 
 namespace {
 
 std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-/// Throws InvalidArgument where a cost of the step could leave what the arithmetic holds.
-void require_bounded(const Step& step, const StepParams& params, const PlanOptions& options) {
-  const auto most = static_cast<double>(params.max_row_tokens + options.segment_cost_tokens) *
-                    static_cast<double>(step.batch) * params.num_units;
-  if (most > static_cast<double>(arith::kMaxTotalCost)) {
-    throw InvalidArgument(
-        fmt::format("page_table holds up to {} tokens for each of {} rows and {} KV heads, must be at "
-                    "most 2^52 in all",
-                    params.max_row_tokens, step.batch, params.num_units));
-  }
+/// What a step can cost at most, in tokens: an aligned row's segments cost less than a tile or a token a worker.
+double most_cost(const Step& step, const StepParams& params, const PlanOptions& options) {
+  const int segment = std::max(options.segment_cost_tokens, options.num_workers);
+  return static_cast<double>(params.max_row_tokens + std::int64_t{segment}) * static_cast<double>(step.batch) *
+         params.num_units;
 }
 
 }  // namespace
@@ -54,7 +51,11 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   const int units = step.shape.num_kv_heads * group_.chunks;
   if (options_.num_workers == 0) options_.num_workers = stream_workers(*context_, step.batch, units);
   StreamCut().assign(step.shape.num_kv_heads, {}, options_);  // refuses what the host's planner refuses
-  require_bounded(step, on_device_.params(), options_);
+  if (most_cost(step, on_device_.params(), options_) > static_cast<double>(arith::kMaxTotalCost)) {
+    throw InvalidArgument(
+        fmt::format("page_table holds up to {} tokens for each of {} rows and {} KV heads, must be at most 2^52 in all",
+                    on_device_.params().max_row_tokens, step.batch, units));
+  }
   const int workers = options_.num_workers;
 
   const StreamWorkspace at = StreamWorkspace::of(workers, group_.blocks, step.shape.head_dim);
@@ -79,8 +80,10 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   stream_.warps = arith::Divisor(kernel_.warps);
   stream_.tile_tokens = arith::Divisor(options_.tile_tokens);
   stream_.segment_cost_tokens = options_.segment_cost_tokens;
-  stream_.workers_per_unit.value = 0;
-  if (step.batch == 1 && workers % units == 0) stream_.workers_per_unit = arith::Divisor(workers / units);
+  stream_.aligned = step.batch == 1 && workers % units == 0;
+  if (stream_.aligned) stream_.workers_per_unit = arith::Divisor(workers / units);
+  // Runs may also be a tile long each, however many there are.
+  stream_.wide = most_cost(step, on_device_.params(), options_) + 1.0 * workers * options_.tile_tokens >= 0x1p31;
 }
 
 void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) {

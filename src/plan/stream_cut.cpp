@@ -38,7 +38,7 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   // A lone row whose heads can have whole workers is cut at the heads: half the partials, and no worker has two units.
   if (lengths.size() == 1 && lengths[0] > 0 && num_workers_ % num_kv_heads == 0) {
     const arith::Divisor workers_per_unit(num_workers_ / num_kv_heads);
-    segment_cost_tokens_ = static_cast<int>(arith::aligned_segment_cost(lengths[0], workers_per_unit));
+    segment_cost_tokens_ = static_cast<int>(arith::aligned_segment_cost<std::int64_t>(lengths[0], workers_per_unit));
   }
 
   lengths_.resize(lengths.size());
@@ -47,7 +47,7 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   cost_before_[0] = 0;
   for (std::size_t row = 0; row < lengths.size(); ++row) {
     lengths_[row] = std::max(lengths[row], 0);
-    cost += arith::row_cost(lengths_[row], num_kv_heads, segment_cost_tokens_);
+    cost += arith::row_cost<std::int64_t>(lengths_[row], num_kv_heads, segment_cost_tokens_);
     cost_before_[row + 1] = cost;
   }
   if (cost > arith::kMaxTotalCost) {
@@ -58,14 +58,15 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
 
 StreamCut::Position StreamCut::begin(int worker) const noexcept {
   const auto batch = static_cast<std::int32_t>(lengths_.size());
-  const std::int64_t at = arith::Runs(total_cost(), arith::Divisor(num_workers_), tile_tokens_).begin(worker);
+  const std::int64_t at =
+      arith::Runs<std::int64_t>(total_cost(), arith::Divisor(num_workers_), tile_tokens_).begin(worker);
   if (at >= total_cost()) return {batch, 0, 0};
   // The last row that begins at or before `at` is not empty, for the next one begins after it.
   const auto after = std::upper_bound(cost_before_.begin(), cost_before_.end(), at);
   auto row = static_cast<std::int32_t>(after - cost_before_.begin()) - 1;
   const auto index = static_cast<std::size_t>(row);
-  const arith::UnitPlace place = arith::place_in_row(at - cost_before_[index], lengths_[index], segment_cost_tokens_,
-                                                     arith::Divisor(tile_tokens_));
+  const arith::UnitPlace place = arith::place_in_row<std::int64_t>(at - cost_before_[index], lengths_[index],
+                                                                   segment_cost_tokens_, arith::Divisor(tile_tokens_));
   if (place.head < num_kv_heads_) return {row, place.head, place.tile};
   do ++row;
   while (row < batch && lengths_[static_cast<std::size_t>(row)] == 0);

@@ -17,6 +17,7 @@ struct Case {
   std::int64_t rest, tokens, segment_cost, tile_tokens;  // of a place
   std::int64_t total, workers, worker, least, at;        // of a run
   std::int64_t dividend, divisor;
+  bool narrow;  // costs stay below 2^31
 };
 
 struct Answer {
@@ -24,16 +25,24 @@ struct Answer {
   std::int64_t last_cost, begin, owner, quotient, small, aligned;
 };
 
-__host__ __device__ Answer answer(const Case& c) {
-  const Runs runs(c.total, Divisor(c.workers), c.least);
+template <class Int>
+__host__ __device__ Answer answer_in(const Case& c) {
+  const Runs<Int> runs(static_cast<Int>(c.total), Divisor(c.workers), static_cast<Int>(c.least));
   const Divisor tile(c.tile_tokens);
-  return {place_in_row(c.rest, c.tokens, c.segment_cost, tile),
-          last_cost_of_tile(c.rest % num_tiles(c.tokens, c.tile_tokens), c.tokens, c.segment_cost, c.tile_tokens),
-          runs.begin(c.worker),
-          runs.owner(c.at),
-          Divisor(c.divisor).divide(c.dividend),
-          small_quotient(c.dividend % (c.divisor << 20), c.divisor),
-          aligned_segment_cost(c.tokens, Divisor(c.workers))};
+  const auto tokens = static_cast<Int>(c.tokens), segment_cost = static_cast<Int>(c.segment_cost);
+  return {place_in_row<Int>(static_cast<Int>(c.rest), tokens, segment_cost, tile),
+          last_cost_of_tile<Int>(static_cast<Int>(c.rest % num_tiles(c.tokens, c.tile_tokens)), tokens, segment_cost,
+                                 static_cast<Int>(c.tile_tokens)),
+          runs.begin(static_cast<Int>(c.worker)),
+          runs.owner(static_cast<Int>(c.at)),
+          Divisor(c.divisor).divide(static_cast<Int>(c.dividend)),
+          small_quotient<Int>(static_cast<Int>(c.dividend % (c.divisor << 20)), static_cast<Int>(c.divisor)),
+          aligned_segment_cost<Int>(tokens, Divisor(c.workers))};
+}
+
+/// In 32 bits where the case allows, as the kernels do.
+__host__ __device__ Answer answer(const Case& c) {
+  return c.narrow ? answer_in<std::int32_t>(c) : answer_in<std::int64_t>(c);
 }
 
 /// What can be said of an answer without its arithmetic.
@@ -41,7 +50,7 @@ void expect_right(const Case& c, const Answer& a) {
   EXPECT_EQ(a.quotient, c.dividend / c.divisor);
   EXPECT_EQ(a.small, c.dividend % (c.divisor << 20) / c.divisor);
   EXPECT_EQ((c.tokens + a.aligned) % c.workers, 0);
-  const Runs runs(c.total, Divisor(c.workers), c.least);
+  const Runs<std::int64_t> runs(c.total, Divisor(c.workers), c.least);
   EXPECT_LE(runs.begin(a.owner), c.at);
   EXPECT_GT(runs.begin(a.owner + 1), c.at);
 }
@@ -58,16 +67,17 @@ std::vector<Case> random_cases(std::uint32_t seed, int count) {
     const auto pick = [&](std::int64_t low, std::int64_t high) {
       return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
     };
-    c.tokens = pick(1, 1 << pick(0, 30));
+    c.narrow = pick(0, 1) == 1;
+    c.tokens = pick(1, 1 << pick(0, c.narrow ? 26 : 30));
     c.segment_cost = pick(0, 100);
     c.tile_tokens = pick(1, 256);
     c.rest = pick(0, (c.tokens + c.segment_cost) * 8 - 1);
-    c.total = pick(1, std::int64_t{1} << pick(0, 52));
+    c.total = pick(1, (std::int64_t{1} << pick(0, c.narrow ? 30 : 52)));
     c.workers = pick(1, 1 << pick(0, 20));
     c.worker = pick(0, c.workers);
     c.least = pick(1, 256);
     c.at = pick(0, c.total - 1);
-    c.dividend = pick(0, std::int64_t{1} << pick(0, 52));
+    c.dividend = pick(0, (std::int64_t{1} << pick(0, c.narrow ? 31 : 52)) - 1);
     c.divisor = pick(1, std::int64_t{1} << pick(0, 30));
   }
   return cases;

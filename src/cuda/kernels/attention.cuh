@@ -142,6 +142,17 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
   }
 }
 
+__device__ __forceinline__ void touch_output_parameters(const DecodeParams& p) {
+  touch(p.out.data);
+  touch(p.out.row_ids.data);
+  touch(p.lse.data);
+  touch(p.lse.head_stride);
+  touch(p.partials.acc);
+  touch(p.partials.arrivals);
+  touch(p.chunks);
+  touch(p.out_is_f32);
+}
+
 /// Attends a warp's run, which must not be empty, segment by segment, with no barrier: on_segment(place, token_end,
 /// state) is given each segment's result. Waits for the kernel ahead before the first tile that it may write, and
 /// before q. K's half of a stage is filled again as soon as the scores are there, V's when its product is.
@@ -152,13 +163,27 @@ template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnS
 __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& rows, const Place& begin,
                                            const Place& end, std::uint32_t ring, OnSegment on_segment) {
   using R = Ring<kHeadDim, kStages>;
+  constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
   TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
-  QueryFragments<kHeadDim, kBlocks> q;
+  QueryFragments<kHeadDim, kBlocks> q, next_q;
   State<kHeadDim, kBlocks> state;
   state.clear();
-  Place at = begin;
-  bool last = at.row == end.row && at.unit == end.unit;
-  int token = at.token / kTileTokens * kTileTokens, token_end = last ? end.token : at.tokens;
+  Place at = begin, next = begin;
+  const auto is_last = [&](const Place& place) { return place.row == end.row && place.unit == end.unit; };
+  // Finds the segment after `at`, and starts loading its q: it is a segment early.
+  bool last = false;
+  const auto look_ahead = [&] {
+    last = is_last(at);
+    if (last) return;
+    next = {at.row, at.unit + 1, 0, at.tokens};
+    if (next.unit == p.step.num_units) {
+      const Row row = rows.next(at.row);
+      next = {row.row, 0, 0, row.tokens};
+    }
+    last = is_last(next) && end.token == 0;
+    if (kEarlyQuery && !last) load_query(next_q, p, next.row, unit_of(p, next.unit));
+  };
+  int token = at.token / kTileTokens * kTileTokens, token_end = is_last(at) ? end.token : at.tokens;
   int to_fill = kStages, stage = 0;
   bool waited = false;
 #pragma unroll 1
@@ -188,7 +213,10 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     feeder.issue_values(stage);
     stage = stage + 1 == kStages ? 0 : stage + 1;
     if (to_fill > 0) {
-      --to_fill;
+      if (--to_fill == 0) {
+        look_ahead();
+        touch_output_parameters(p);
+      }
       continue;
     }
     token += kTileTokens;
@@ -197,17 +225,16 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     state.finish();
     on_segment(at, token_end, state);
     if (last) return;
-    at.token = 0;
-    if (++at.unit == p.step.num_units) {
-      const Row row = rows.next(at.row);
-      at = {row.row, 0, 0, row.tokens};
+    at = next;
+    if (kEarlyQuery) {
+      q = next_q;
+    } else {
+      load_query(q, p, at.row, unit_of(p, at.unit));
     }
-    last = at.row == end.row && at.unit == end.unit;
-    if (last && end.token == 0) return;
     token = 0;
-    token_end = last ? end.token : at.tokens;
+    token_end = is_last(at) ? end.token : at.tokens;
     state.clear();
-    load_query(q, p, at.row, unit_of(p, at.unit));
+    look_ahead();
   }
 }
 

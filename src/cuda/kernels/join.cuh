@@ -55,33 +55,38 @@ struct PartPlaces {
   }
 };
 
-/// Joins one head of a unit: the tail of warp `start` (-1: none) and the heads of the warps in `members`. Lanes hold
-/// the warps' weights.
+/// Joins one head of a unit: the tail of warp `start` (-1: none) and the heads of the warps in `members`. Every lane
+/// reads every weight, all loads are in flight at once, and there is no shuffle: a short step waits for this chain.
 template <int kHeadDim>
 __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& shared, const PartPlaces& places, int start,
                                                          unsigned members, int g) {
   using Part = HeadPart<kHeadDim>;
-  const int warp = lane_id() & (kMaxWarps - 1);
-  const bool member = warp == start || (members >> warp & 1) != 0;
-  const float2 mine = member ? shared.max_sum[warp][warp == start][g] : make_float2(kLowest, 0.0f);
-  Part total;
-  total.max = mine.x;
+  const unsigned all = members | (start >= 0 ? 1u << start : 0u);
+  float2 max_sum[kMaxWarps];
+  float4 acc[kMaxWarps][Part::kVectors];
 #pragma unroll
-  for (int d = 1; d < kMaxWarps; d <<= 1) total.max = fmaxf(total.max, __shfl_xor_sync(kAllLanes, total.max, d));
-  const float weight = fast_exp2(mine.x - total.max);
-  total.sum = weight * mine.y;
-#pragma unroll
-  for (int d = 1; d < kMaxWarps; d <<= 1) total.sum += __shfl_xor_sync(kAllLanes, total.sum, d);
-#pragma unroll
-  for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-#pragma unroll 2
-  for (unsigned rest = members | (start >= 0 ? 1u << start : 0u); rest != 0; rest &= rest - 1) {
-    const int w = __ffs(static_cast<int>(rest)) - 1;
-    const float factor = __shfl_sync(kAllLanes, weight, w);
-    const float* acc = places.at(w, w == start) + g * kPartPitch<kHeadDim>;
+  for (int w = 0; w < kMaxWarps; ++w) {
+    const bool member = (all >> w & 1) != 0;
+    max_sum[w] = member ? shared.max_sum[w][w == start][g] : make_float2(kLowest, 0.0f);
+    const float* from = places.at(w, w == start) + g * kPartPitch<kHeadDim>;
 #pragma unroll
     for (int v = 0; v < Part::kVectors; ++v)
-      if (Part::mine(v)) add_scaled(total.acc[v], factor, *reinterpret_cast<const float4*>(acc + Part::dim(v)));
+      acc[w][v] = member && Part::mine(v) ? *reinterpret_cast<const float4*>(from + Part::dim(v))
+                                          : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  }
+  Part total;
+  total.max = kLowest;
+  total.sum = 0.0f;
+#pragma unroll
+  for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll
+  for (int w = 0; w < kMaxWarps; ++w) total.max = fmaxf(total.max, max_sum[w].x);
+#pragma unroll
+  for (int w = 0; w < kMaxWarps; ++w) {
+    const float weight = fast_exp2(max_sum[w].x - total.max);
+    total.sum += weight * max_sum[w].y;
+#pragma unroll
+    for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], weight, acc[w][v]);
   }
   return total;
 }

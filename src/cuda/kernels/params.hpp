@@ -98,11 +98,13 @@ struct DecodeParams {
 
 /// `stream`: all that there is to plan with.
 struct StreamParams {
-  arith::Divisor workers;           ///< CTAs
-  arith::Divisor warps;             ///< of a CTA
-  arith::Divisor workers_per_unit;  ///< for a step of one row whose units get whole workers; else 0
+  arith::Divisor workers;  ///< CTAs
+  arith::Divisor warps;    ///< of a CTA
   arith::Divisor tile_tokens;
+  arith::Divisor workers_per_unit;  ///< where `aligned`
   int segment_cost_tokens = 0;
+  bool aligned = false;  ///< a step of one row, whose units get whole workers
+  bool wide = false;     ///< costs may reach 2^31
 };
 
 /// A segment of a listed plan.

@@ -97,53 +97,45 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
 template <int kHeadDim, class IndexOf>
 __device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& partials, int count, IndexOf index_of) {
   using Part = HeadPart<kHeadDim>;
-  constexpr int kBatch = 8;
+  constexpr int kBatch = 24 / Part::kVectors;
   Part total;
   total.max = kLowest;
   total.sum = 0.0f;
 #pragma unroll
   for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
 #pragma unroll 1
-  for (int first = 0; first < count; first += 32) {
+  for (int first = 0; first < count; first += kBatch) {
     const int mine = first + lane_id();
-    const float2 max_sum = mine < count ? __ldcg(partials.max_sum + index_of(mine)) : make_float2(kLowest, 0.0f);
-    float weight = 0.0f;
-#pragma unroll 1
-    for (int done = 0; first + done < min(count, first + 32); done += kBatch) {
-      float4 x[kBatch][Part::kVectors];
+    const bool weighs = lane_id() < kBatch && mine < count;
+    const float2 max_sum = weighs ? __ldcg(partials.max_sum + index_of(mine)) : make_float2(kLowest, 0.0f);
+    float4 x[kBatch][Part::kVectors];
 #pragma unroll
-      for (int k = 0; k < kBatch; ++k) {
-        const int i = first + done + k;
-        const float* from = partials.acc + index_of(i) * kHeadDim;
+    for (int k = 0; k < kBatch; ++k) {
+      const float* from = partials.acc + index_of(first + k) * kHeadDim;
 #pragma unroll
-        for (int v = 0; v < Part::kVectors; ++v)
-          x[k][v] = i < count && Part::mine(v) ? __ldcg(reinterpret_cast<const float4*>(from + Part::dim(v)))
-                                               : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-      }
-      if (done == 0) {
-        float max = max_sum.x;
+      for (int v = 0; v < Part::kVectors; ++v)
+        x[k][v] = first + k < count && Part::mine(v) ? __ldcg(reinterpret_cast<const float4*>(from + Part::dim(v)))
+                                                     : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    }
+    float top = fmaxf(max_sum.x, total.max);
 #pragma unroll
-        for (int d = 1; d < 32; d <<= 1) max = fmaxf(max, __shfl_xor_sync(kAllLanes, max, d));
-        max = fmaxf(max, total.max);
-        const float factor = fast_exp2(total.max - max);
-        weight = fast_exp2(max_sum.x - max);
-        float sum = weight * max_sum.y;
+    for (int d = 1; d < 32; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
+    const float factor = fast_exp2(total.max - top), weight = fast_exp2(max_sum.x - top);
+    float sum = weight * max_sum.y;
 #pragma unroll
-        for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
-        total.max = max;
-        total.sum = total.sum * factor + sum;
+    for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
+    total.max = top;
+    total.sum = total.sum * factor + sum;
 #pragma unroll
-        for (int v = 0; v < Part::kVectors; ++v) {
-          const float4 a = total.acc[v];
-          total.acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
-        }
-      }
+    for (int v = 0; v < Part::kVectors; ++v) {
+      const float4 a = total.acc[v];
+      total.acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
+    }
 #pragma unroll
-      for (int k = 0; k < kBatch; ++k) {
-        const float w = __shfl_sync(kAllLanes, weight, done + k);
+    for (int k = 0; k < kBatch; ++k) {
+      const float w = __shfl_sync(kAllLanes, weight, k);
 #pragma unroll
-        for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], w, x[k][v]);
-      }
+      for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], w, x[k][v]);
     }
   }
   return total;

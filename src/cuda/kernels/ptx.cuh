@@ -30,6 +30,17 @@ __device__ __forceinline__ void copy_async_wait() {
 
 __device__ __forceinline__ void prefetch_l2(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
+/// Has a kernel parameter brought into the constant cache: the first use of each line of them costs some 300 cycles,
+/// which are better spent while something else is awaited.
+template <class T>
+__device__ __forceinline__ void touch(const T& parameter) {
+  if constexpr (sizeof(T) == 8) {
+    asm volatile("" ::"l"(parameter));
+  } else {
+    asm volatile("" ::"r"(static_cast<int>(parameter)));
+  }
+}
+
 /// Four 8x8 matrices of 16-bit elements; lanes 8i..8i+7 name the rows of matrix i.
 __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4], std::uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"

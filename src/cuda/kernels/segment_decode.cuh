@@ -48,9 +48,9 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     const Unit unit = unit_of(p, unit_index);
     const int first_tile = segment.token_begin / kTileTokens;
     const int tiles = (segment.token_end + kTileTokens - 1) / kTileTokens - first_tile;
-    const arith::Runs runs(tiles, list.warps, 1);
+    const arith::Runs<int> runs(tiles, list.warps, 1);
     const auto edge = [&](int w) {
-      const int token = (first_tile + static_cast<int>(runs.begin(w))) * kTileTokens;
+      const int token = (first_tile + runs.begin(w)) * kTileTokens;
       return min(max(token, segment.token_begin), segment.token_end);
     };
     const Place begin{segment.row, unit_index, edge(warp), tokens},

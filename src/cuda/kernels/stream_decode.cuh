@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     stream_decode(const __grid_constant__ DecodeParams p, const __grid_constant__ StreamParams stream) {
   using R = Ring<kHeadDim, kStages>;
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
-  __shared__ StreamPlan::Shared plan_shared;
+  __shared__ PlanShared plan_shared;
   __shared__ JoinShared shared;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const int cta = static_cast<int>(blockIdx.x);
@@ -27,21 +27,21 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   if (const int line = cta * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x); line < p.step.prefetch_lines)
     prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
 
-  const StreamPlan plan(p.step, stream, plan_shared);
-  const StreamPlan::Found found = plan.find(plan.begin(cta, min(lane_id(), warps)));
+  const StepRows rows(p.step);
+  const Plan plan = make_plan(p.step, stream, rows, plan_shared, cta);
   const auto place_of = [&](int w) {
-    return Place{__shfl_sync(kAllLanes, found.place.row, w), __shfl_sync(kAllLanes, found.place.unit, w),
-                 __shfl_sync(kAllLanes, found.place.token, w), __shfl_sync(kAllLanes, found.place.tokens, w)};
+    const Place& place = plan.end.place;
+    return Place{__shfl_sync(kAllLanes, place.row, w), __shfl_sync(kAllLanes, place.unit, w),
+                 __shfl_sync(kAllLanes, place.token, w), __shfl_sync(kAllLanes, place.tokens, w)};
   };
   const Place begin = place_of(warp), end = place_of(warp + 1);
   if (warp == 0 && lane_id() <= warps) {
-    shared.ends[lane_id()] = found.place;
-    if (lane_id() == 0 || lane_id() == warps)
-      shared.sharers[lane_id() != 0] = found.place.token > 0 ? plan.sharers(found) : Sharers{0, 0};
+    shared.ends[lane_id()] = plan.end.place;
+    if (lane_id() == 0 || lane_id() == warps) shared.sharers[lane_id() != 0] = plan.end.sharers;
   }
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
     attend_run<T, kHeadDim, kBlocks, kStages>(
-        p, plan, begin, end, shared_address(dynamic_shared + warp * R::kBytes),
+        p, rows, begin, end, shared_address(dynamic_shared + warp * R::kBytes),
         [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
           const Unit unit = unit_of(p, at.unit);
           if (at.token == 0 && token_end == at.tokens) {
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   }
   __syncthreads();
   join_units<T, kHeadDim, kBlocks>(p, shared, places);
-  if (plan.has_empty_rows()) write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
+  if (plan.has_empty_rows) write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
 }
 
 }  // namespace pkv::cuda

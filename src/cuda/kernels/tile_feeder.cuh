@@ -56,7 +56,7 @@ class TileFeeder {
     if (!p_.dependent || p_.kv_written_earlier) return p_.dependent;
     const bool in_current = tile_ < current_.stop;
     const int tile = in_current ? tile_ : next_.first, tokens = in_current ? current_.tokens : next_.tokens;
-    const std::int64_t newest_page = p_.step.page_size.divide(max(tokens - 1, 0)) * p_.step.page_size.value;
+    const int newest_page = p_.step.page_size.divide(max(tokens - 1, 0)) * static_cast<int>(p_.step.page_size.value);
     return (tile + 1) * kTileTokens <= newest_page || (!in_current && next_.stop == 0);
   }
 
@@ -97,8 +97,8 @@ class TileFeeder {
     const int granule = (next_.first << (4 - p_.step.granule_log2)) + lane_id();
     const int token = granule << p_.step.granule_log2;
     if (token >= next_.tokens || next_.stop == 0) return;
-    const std::int64_t page = p_.step.page_size.divide(token);
-    slot_ = token - static_cast<int>(page * p_.step.page_size.value);
+    const int page = p_.step.page_size.divide(token);
+    slot_ = token - page * static_cast<int>(p_.step.page_size.value);
     entry_ = load_entry(p_.step, table_base(p_.step, next_.row), page);
   }
 
