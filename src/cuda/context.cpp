@@ -43,7 +43,10 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
                                   device_.compute_capability / 10, device_.compute_capability % 10, kOldest / 10,
                                   kOldest % 10));
   }
-  stream_ctas_ = config.max_ctas > 0 ? std::min(config.max_ctas, device_.num_sms) : device_.num_sms;
+  // With programmatic dependent launch an SM is left free: where there is none, the next kernel's launch does not even
+  // begin before a CTA has ended (measured: docs/design/cuda-engine.md).
+  const int most = device_.compute_capability >= 90 ? device_.num_sms - 1 : device_.num_sms;
+  stream_ctas_ = config.max_ctas > 0 ? std::min(config.max_ctas, device_.num_sms) : most;
   const DeviceGuard guard(device_.ordinal);
   check(cudaStreamCreateWithFlags(&uploads_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }

@@ -15,7 +15,7 @@ namespace {
 
 std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-/// What a step can cost at most, in tokens: an aligned row's segments cost less than a tile or a token a worker.
+/// What a step can cost at most, in tokens: segments of rows that are alike cost less than a token a worker.
 double most_cost(const Step& step, const StepParams& params, const PlanOptions& options) {
   const int segment = std::max(options.segment_cost_tokens, options.num_workers);
   return static_cast<double>(params.max_row_tokens + std::int64_t{segment}) * static_cast<double>(step.batch) *
@@ -35,11 +35,6 @@ StreamWorkspace StreamWorkspace::of(int num_workers, int blocks, int head_dim) n
   return w;
 }
 
-int stream_workers(const CudaContext& context, std::int64_t batch, int num_units) noexcept {
-  const int ctas = context.stream_ctas();
-  return batch == 1 && ctas >= num_units ? ctas / num_units * num_units : ctas;
-}
-
 StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, const PlanOptions& options,
                        const DecodeKernels& kernels, const CudaWorkspace& workspace)
     : context_(std::move(context)),
@@ -49,7 +44,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
       kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_)),
       on_device_(context_, step, group_) {
   const int units = step.shape.num_kv_heads * group_.chunks;
-  if (options_.num_workers == 0) options_.num_workers = stream_workers(*context_, step.batch, units);
+  if (options_.num_workers == 0) options_.num_workers = context_->stream_ctas();
   StreamCut().assign(step.shape.num_kv_heads, {}, options_);  // refuses what the host's planner refuses
   if (most_cost(step, on_device_.params(), options_) > static_cast<double>(arith::kMaxTotalCost)) {
     throw InvalidArgument(
@@ -80,8 +75,6 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   stream_.warps = arith::Divisor(kernel_.warps);
   stream_.tile_tokens = arith::Divisor(options_.tile_tokens);
   stream_.segment_cost_tokens = options_.segment_cost_tokens;
-  stream_.aligned = step.batch == 1 && workers % units == 0;
-  if (stream_.aligned) stream_.workers_per_unit = arith::Divisor(workers / units);
   // Runs may also be a tile long each, however many there are.
   stream_.wide = most_cost(step, on_device_.params(), options_) + 1.0 * workers * options_.tile_tokens >= 0x1p31;
 }

@@ -41,9 +41,6 @@ class StreamStep final : public CudaPreparedStep {
   bool ran_ = false;
 };
 
-/// CTAs of `stream` for a step: the device's, or a multiple of the units where that lets a lone row be cut at them.
-[[nodiscard]] int stream_workers(const CudaContext& context, std::int64_t batch, int num_units) noexcept;
-
 /// Of any workspace's error word.
 [[nodiscard]] CudaDeviceErrors take_error_word(unsigned* errors, StreamHandle stream);
 

@@ -35,31 +35,47 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   tile_tokens_ = options.tile_tokens;
   segment_cost_tokens_ = options.segment_cost_tokens;
 
-  // A lone row whose heads can have whole workers is cut at the heads: half the partials, and no worker has two units.
-  if (lengths.size() == 1 && lengths[0] > 0 && num_workers_ % num_kv_heads == 0) {
-    const arith::Divisor workers_per_unit(num_workers_ / num_kv_heads);
-    segment_cost_tokens_ = static_cast<int>(arith::aligned_segment_cost<std::int64_t>(lengths[0], workers_per_unit));
-  }
-
   lengths_.resize(lengths.size());
   cost_before_.resize(lengths.size() + 1);
-  std::int64_t cost = 0;
-  cost_before_[0] = 0;
+  std::int64_t live = 0;
+  std::int32_t shortest = 0;
+  std::int32_t longest = 0;
   for (std::size_t row = 0; row < lengths.size(); ++row) {
     lengths_[row] = std::max(lengths[row], 0);
-    cost += arith::row_cost<std::int64_t>(lengths_[row], num_kv_heads, segment_cost_tokens_);
+    if (lengths_[row] == 0) continue;
+    shortest = live == 0 ? lengths_[row] : std::min(shortest, lengths_[row]);
+    longest = std::max(longest, lengths_[row]);
+    ++live;
+  }
+  sum_costs();
+  const auto cut = arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, live * num_kv_heads,
+                                                 segment_cost_tokens_, arith::Divisor(num_workers_), tile_tokens_);
+  run_tokens_ = cut.runs.base;
+  longer_runs_ = cut.runs.longer;
+  if (cut.segment_cost != segment_cost_tokens_) {
+    segment_cost_tokens_ = static_cast<int>(cut.segment_cost);
+    sum_costs();
+  }
+}
+
+void StreamCut::sum_costs() {
+  std::int64_t cost = 0;
+  cost_before_[0] = 0;
+  for (std::size_t row = 0; row < lengths_.size(); ++row) {
+    cost += arith::row_cost<std::int64_t>(lengths_[row], num_kv_heads_, segment_cost_tokens_);
     cost_before_[row + 1] = cost;
   }
   if (cost > arith::kMaxTotalCost) {
     throw InvalidArgument(fmt::format("lengths sum to a cost of {} tokens over {} KV heads, must be at most {}", cost,
-                                      num_kv_heads, arith::kMaxTotalCost));
+                                      num_kv_heads_, arith::kMaxTotalCost));
   }
 }
 
 StreamCut::Position StreamCut::begin(int worker) const noexcept {
   const auto batch = static_cast<std::int32_t>(lengths_.size());
-  const std::int64_t at =
-      arith::Runs<std::int64_t>(total_cost(), arith::Divisor(num_workers_), tile_tokens_).begin(worker);
+  arith::Runs<std::int64_t> runs = arith::Runs<std::int64_t>::exact(total_cost(), run_tokens_);
+  runs.longer = longer_runs_;
+  const std::int64_t at = runs.begin(worker);
   if (at >= total_cost()) return {batch, 0, 0};
   // The last row that begins at or before `at` is not empty, for the next one begins after it.
   const auto after = std::upper_bound(cost_before_.begin(), cost_before_.end(), at);

@@ -16,13 +16,14 @@ using namespace pkv::arith;
 struct Case {
   std::int64_t rest, tokens, segment_cost, tile_tokens;  // of a place
   std::int64_t total, workers, worker, least, at;        // of a run
+  std::int64_t units;                                    // all alike
   std::int64_t dividend, divisor;
   bool narrow;  // costs stay below 2^31
 };
 
 struct Answer {
   UnitPlace place;
-  std::int64_t last_cost, begin, owner, quotient, small, aligned;
+  std::int64_t last_cost, begin, owner, quotient, small, cut_cost, cut_begin;
 };
 
 template <class Int>
@@ -30,6 +31,8 @@ __host__ __device__ Answer answer_in(const Case& c) {
   const Runs<Int> runs(static_cast<Int>(c.total), Divisor(c.workers), static_cast<Int>(c.least));
   const Divisor tile(c.tile_tokens);
   const auto tokens = static_cast<Int>(c.tokens), segment_cost = static_cast<Int>(c.segment_cost);
+  const StepCut<Int> cut = cut_step<Int>(static_cast<Int>(c.units) * (tokens + segment_cost), tokens, c.units,
+                                         segment_cost, Divisor(c.workers), static_cast<Int>(c.tile_tokens));
   return {place_in_row<Int>(static_cast<Int>(c.rest), tokens, segment_cost, tile),
           last_cost_of_tile<Int>(static_cast<Int>(c.rest % num_tiles(c.tokens, c.tile_tokens)), tokens, segment_cost,
                                  static_cast<Int>(c.tile_tokens)),
@@ -37,7 +40,8 @@ __host__ __device__ Answer answer_in(const Case& c) {
           runs.owner(static_cast<Int>(c.at)),
           Divisor(c.divisor).divide(static_cast<Int>(c.dividend)),
           small_quotient<Int>(static_cast<Int>(c.dividend % (c.divisor << 20)), static_cast<Int>(c.divisor)),
-          aligned_segment_cost<Int>(tokens, Divisor(c.workers))};
+          cut.segment_cost,
+          cut.runs.begin(static_cast<Int>(c.worker))};
 }
 
 /// In 32 bits where the case allows, as the kernels do.
@@ -49,7 +53,6 @@ __host__ __device__ Answer answer(const Case& c) {
 void expect_right(const Case& c, const Answer& a) {
   EXPECT_EQ(a.quotient, c.dividend / c.divisor);
   EXPECT_EQ(a.small, c.dividend % (c.divisor << 20) / c.divisor);
-  EXPECT_EQ((c.tokens + a.aligned) % c.workers, 0);
   const Runs<std::int64_t> runs(c.total, Divisor(c.workers), c.least);
   EXPECT_LE(runs.begin(a.owner), c.at);
   EXPECT_GT(runs.begin(a.owner + 1), c.at);
@@ -76,6 +79,7 @@ std::vector<Case> random_cases(std::uint32_t seed, int count) {
     c.workers = pick(1, 1 << pick(0, 20));
     c.worker = pick(0, c.workers);
     c.least = pick(1, 256);
+    c.units = pick(1, 16);
     c.at = pick(0, c.total - 1);
     c.dividend = pick(0, (std::int64_t{1} << pick(0, c.narrow ? 31 : 52)) - 1);
     c.divisor = pick(1, std::int64_t{1} << pick(0, 30));
@@ -121,7 +125,8 @@ TEST(Arith, HostAndDeviceAgree) {
     ASSERT_EQ(actual.owner, expected.owner) << i;
     ASSERT_EQ(actual.quotient, expected.quotient) << i;
     ASSERT_EQ(actual.small, expected.small) << i;
-    ASSERT_EQ(actual.aligned, expected.aligned) << i;
+    ASSERT_EQ(actual.cut_cost, expected.cut_cost) << i;
+    ASSERT_EQ(actual.cut_begin, expected.cut_begin) << i;
   }
   EXPECT_CUDA_OK(cudaFree(device_cases));
   EXPECT_CUDA_OK(cudaFree(device_answers));

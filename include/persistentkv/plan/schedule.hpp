@@ -37,7 +37,7 @@ struct PlanOptions {
 
   // kStream
   int num_workers = 0;           ///< CTAs or threads that share the step; required, >= 1
-  int segment_cost_tokens = 32;  ///< what beginning a segment costs, in tokens of reading; >= 0
+  int segment_cost_tokens = 64;  ///< what beginning a segment costs, in tokens of reading; >= 0
 };
 
 }  // namespace pkv

@@ -12,8 +12,9 @@ namespace pkv {
 
 /// All tiles of a step in the order (row, KV head, tile), cut into one contiguous run a worker. A run's cost is its
 /// tokens plus segment_cost_tokens for each segment begun; runs differ in cost by less than a tile and a segment's
-/// cost. A run has at most two partial segments: its first and its last. Where a step has one row, and the workers are a
-/// multiple of the KV heads, each head gets whole workers, and segment_cost_tokens is not used.
+/// cost. A run has at most two partial segments: its first and its last.
+/// Where all rows that are not empty are alike, and workers can have whole units or units whole workers with few idle,
+/// the cut is made there: nobody has partial results of two units. In the second case segment_cost_tokens is not used.
 class StreamCut {
  public:
   StreamCut() = default;
@@ -44,10 +45,14 @@ class StreamCut {
   [[nodiscard]] WorkPlan materialize(int num_q_heads, int head_dim) const;
 
  private:
+  void sum_costs();
+
   int num_kv_heads_ = 0;
   int num_workers_ = 0;
   int tile_tokens_ = 0;
   int segment_cost_tokens_ = 0;
+  std::int64_t run_tokens_ = 0;   // of each run, in cost
+  std::int64_t longer_runs_ = 0;  // the first of them, longer by one
   std::vector<std::int32_t> lengths_;
   std::vector<std::int64_t> cost_before_;
 };

@@ -142,26 +142,16 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
   }
 }
 
-__device__ __forceinline__ void touch_output_parameters(const DecodeParams& p) {
-  touch(p.out.data);
-  touch(p.out.row_ids.data);
-  touch(p.lse.data);
-  touch(p.lse.head_stride);
-  touch(p.partials.acc);
-  touch(p.partials.arrivals);
-  touch(p.chunks);
-  touch(p.out_is_f32);
-}
-
 /// Attends a warp's run, which must not be empty, segment by segment, with no barrier: on_segment(place, token_end,
 /// state) is given each segment's result. Waits for the kernel ahead before the first tile that it may write, and
 /// before q. K's half of a stage is filled again as soon as the scores are there, V's when its product is.
 ///
 /// Filling the ring and walking on are turns of one loop, so that the code that issues copies stands there once: what a
 /// short step waits for is largely instructions.
-template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnSegment>
+template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnFilled, class OnSegment>
 __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& rows, const Place& begin,
-                                           const Place& end, std::uint32_t ring, OnSegment on_segment) {
+                                           const Place& end, std::uint32_t ring, OnFilled on_filled,
+                                           OnSegment on_segment) {
   using R = Ring<kHeadDim, kStages>;
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
   TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
@@ -215,7 +205,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     if (to_fill > 0) {
       if (--to_fill == 0) {
         look_ahead();
-        touch_output_parameters(p);
+        on_filled();
       }
       continue;
     }

@@ -136,18 +136,18 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
   }
   __syncthreads();
 #pragma unroll 1
-  for (int which = 0; which < 2; ++which) {
-    if (!shared.came_last[which]) continue;
-    const Sharers sharers = shared.sharers[which];
+  for (int item = warp;; item += warps) {
+    const int which = item < p.heads_per_unit ? 0 : 1;
+    if (item >= 2 * p.heads_per_unit) break;
+    const int g = item - which * p.heads_per_unit;
     const Place at = shared.ends[which == 0 ? 0 : warps];
     const Unit unit = unit_of(p, at.unit);
-    const auto index_of = [&](int i) { return std::int64_t{arith::partial_slot(sharers.first + i, i)} * kPitch; };
-#pragma unroll 1
-    for (int g = warp; g < unit.heads; g += warps) {
-      const HeadPart<kHeadDim> part =
-          combine<kHeadDim>(p.partials, sharers.count, [&](int i) { return index_of(i) + g; });
-      write_head<T>(p, part, at.row, unit.first_head + g);
-    }
+    if (!shared.came_last[which] || g >= unit.heads) continue;
+    const Sharers sharers = shared.sharers[which];
+    const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, sharers.count, [&](int i) {
+      return std::int64_t{arith::partial_slot(sharers.first + i, i)} * kPitch + g;
+    });
+    write_head<T>(p, part, at.row, unit.first_head + g);
   }
 }
 

@@ -101,10 +101,8 @@ struct StreamParams {
   arith::Divisor workers;  ///< CTAs
   arith::Divisor warps;    ///< of a CTA
   arith::Divisor tile_tokens;
-  arith::Divisor workers_per_unit;  ///< where `aligned`
   int segment_cost_tokens = 0;
-  bool aligned = false;  ///< a step of one row, whose units get whole workers
-  bool wide = false;     ///< costs may reach 2^31
+  bool wide = false;  ///< costs may reach 2^31
 };
 
 /// A segment of a listed plan.

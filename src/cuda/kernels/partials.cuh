@@ -111,16 +111,16 @@ __device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& part
     float4 x[kBatch][Part::kVectors];
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
-      const float* from = partials.acc + index_of(first + k) * kHeadDim;
+      if (k % 8 == 0 && first + k >= count) break;
+      const float* from = partials.acc + index_of(min(first + k, count - 1)) * kHeadDim;
 #pragma unroll
       for (int v = 0; v < Part::kVectors; ++v)
-        x[k][v] = first + k < count && Part::mine(v) ? __ldcg(reinterpret_cast<const float4*>(from + Part::dim(v)))
-                                                     : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (Part::mine(v)) x[k][v] = __ldcg(reinterpret_cast<const float4*>(from + Part::dim(v)));
     }
     float top = fmaxf(max_sum.x, total.max);
 #pragma unroll
     for (int d = 1; d < 32; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
-    const float factor = fast_exp2(total.max - top), weight = fast_exp2(max_sum.x - top);
+    const float factor = fast_exp2(total.max - top), weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
     float sum = weight * max_sum.y;
 #pragma unroll
     for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
@@ -133,7 +133,8 @@ __device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& part
     }
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
-      const float w = __shfl_sync(kAllLanes, weight, k);
+      if (k % 8 == 0 && first + k >= count) break;
+      const float w = __shfl_sync(kAllLanes, weight, k);  // past the end 0
 #pragma unroll
       for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], w, x[k][v]);
     }

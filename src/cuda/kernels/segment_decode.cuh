@@ -57,7 +57,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
         end{segment.row, unit_index, edge(warp + 1), tokens};
     if (begin.token != end.token) {
       attend_run<T, kHeadDim, kBlocks, kStages>(
-          p, OneRow(), begin, end, ring, [&](const Place&, int, const State<kHeadDim, kBlocks>& state) {
+          p, OneRow(), begin, end, ring, [] {},
+          [&](const Place&, int, const State<kHeadDim, kBlocks>& state) {
             store_part<kHeadDim>(places.at(warp, false), shared.max_sum[warp][0], state, unit.heads);
           });
     }

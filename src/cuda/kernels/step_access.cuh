@@ -81,7 +81,8 @@ __device__ __forceinline__ std::int64_t load_entry(const StepParams& step, std::
 /// The page that an entry names.
 __device__ __forceinline__ std::int64_t page_of(const StepParams& step, std::int64_t entry) {
   std::int64_t page = entry;
-  if (step.entry_divisor.value != 1 && entry >= 0) page = step.entry_divisor.divide(entry & std::int64_t{0xfffffffffffff});
+  if (step.entry_divisor.value != 1 && entry >= 0)
+    page = step.entry_divisor.divide(entry & std::int64_t{0xfffffffffffff});
   if (page < 0 || page >= step.num_pages) {
     flag(step.errors, kPageOutOfRange);
     page = 0;

@@ -26,7 +26,12 @@ class StepRows {
 
   // Of at most 32 rows.
   [[nodiscard]] __device__ __forceinline__ int own_tokens() const { return tokens_; }
-  [[nodiscard]] __device__ __forceinline__ bool has_empty() const { return __popc(live_) < step_.batch; }
+  [[nodiscard]] __device__ __forceinline__ int num_live() const { return __popc(live_); }
+  /// Tokens of every row that is not empty, if they are all alike; else 0.
+  [[nodiscard]] __device__ __forceinline__ int alike() const {
+    const int first = __shfl_sync(kAllLanes, tokens_, live_ == 0 ? 0 : __ffs(static_cast<int>(live_)) - 1);
+    return __all_sync(kAllLanes, tokens_ == 0 || tokens_ == first) != 0 ? first : 0;
+  }
 
  private:
   const StepParams& step_;

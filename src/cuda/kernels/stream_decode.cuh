@@ -28,20 +28,33 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
 
   const StepRows rows(p.step);
-  const Plan plan = make_plan(p.step, stream, rows, plan_shared, cta);
+  StreamPlan<std::int32_t> plan(p.step, stream, rows, plan_shared.narrow);
+  StreamPlan<std::int32_t>::End own_end{};
+  Sharers wide_sharers{0, 0};
+  WarpPlan warp_plan;
+  if (__builtin_expect(stream.wide, 0)) {
+    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta, wide_sharers);
+  } else {
+    plan.make();
+    own_end = plan.end(cta);
+    warp_plan = {own_end.place, plan.has_empty_rows()};
+  }
   const auto place_of = [&](int w) {
-    const Place& place = plan.end.place;
+    const Place& place = warp_plan.place;
     return Place{__shfl_sync(kAllLanes, place.row, w), __shfl_sync(kAllLanes, place.unit, w),
                  __shfl_sync(kAllLanes, place.token, w), __shfl_sync(kAllLanes, place.tokens, w)};
   };
   const Place begin = place_of(warp), end = place_of(warp + 1);
-  if (warp == 0 && lane_id() <= warps) {
-    shared.ends[lane_id()] = plan.end.place;
-    if (lane_id() == 0 || lane_id() == warps) shared.sharers[lane_id() != 0] = plan.end.sharers;
-  }
+  const auto prepare_join = [&] {
+    touch_output_parameters(p);
+    if (warp != 0 || lane_id() > warps) return;
+    shared.ends[lane_id()] = warp_plan.place;
+    if (lane_id() == 0 || lane_id() == warps)
+      shared.sharers[lane_id() != 0] = stream.wide ? wide_sharers : plan.sharers(own_end);
+  };
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
     attend_run<T, kHeadDim, kBlocks, kStages>(
-        p, rows, begin, end, shared_address(dynamic_shared + warp * R::kBytes),
+        p, rows, begin, end, shared_address(dynamic_shared + warp * R::kBytes), prepare_join,
         [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
           const Unit unit = unit_of(p, at.unit);
           if (at.token == 0 && token_end == at.tokens) {
@@ -53,10 +66,12 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
         });
   } else {
     wait_for_kernel_ahead();
+    prepare_join();
   }
   __syncthreads();
   join_units<T, kHeadDim, kBlocks>(p, shared, places);
-  if (plan.has_empty_rows) write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
+  if (warp_plan.has_empty_rows)
+    write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
 }
 
 }  // namespace pkv::cuda

@@ -7,6 +7,8 @@
 #include "step_rows.cuh"
 #include "tile_feeder.cuh"
 
+#include <climits>
+
 namespace pkv::cuda {
 
 inline constexpr int kMaxWarps = 8;
@@ -17,13 +19,6 @@ struct Sharers {
   int count;  ///< 0: there is no such unit
 };
 
-/// What lane w knows: where the run of warp w begins (w == warps: where the CTA's ends), and who else has parts of the
-/// unit that this place cuts.
-struct PlannedEnd {
-  Place place;
-  Sharers sharers;
-};
-
 /// A plan in 32 or 64 bits: see arith/stream.hpp.
 template <class Int>
 class StreamPlan {
@@ -31,9 +26,10 @@ class StreamPlan {
   struct Shared {
     Int before[kMaxWarps * 32];
     Int warp_total[kMaxWarps];
+    int warp_shortest[kMaxWarps], warp_longest[kMaxWarps], warp_live[kMaxWarps];
   };
 
-  /// For the whole CTA; `shared` is used where there are more than 32 rows.
+  /// `shared` is used where there are more than 32 rows.
   __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream, const StepRows& rows,
                                         Shared& shared)
       : step_(step),
@@ -41,23 +37,36 @@ class StreamPlan {
         rows_(rows),
         shared_(shared),
         tile_(static_cast<Int>(stream.tile_tokens.value)),
-        segment_cost_(stream.segment_cost_tokens) {
-    if (__builtin_expect(step.batch > 32, 0)) {
-      const Sum sum = sum_in_cta(step, segment_cost_, shared);
+        segment_cost_(stream.segment_cost_tokens) {}
+
+  /// For the whole CTA, before all else.
+  __device__ __forceinline__ void make() {
+    Alike rows_alike;
+    if (__builtin_expect(step_.batch > 32, 0)) {
+      const Sum sum = sum_in_cta(step_, segment_cost_, shared_);
       total_ = sum.total;
-      has_empty_rows_ = sum.has_empty_rows;
       rows_per_thread_ = sum.rows_per_thread;
+      rows_alike = sum.alike;
     } else {
-      sum_in_warp();
+      rows_alike = sum_in_warp();
     }
-    ctas_ = arith::Runs<Int>(total_, stream.workers, tile_);
+    has_empty_rows_ = rows_alike.live < step_.batch;
+    const arith::StepCut<Int> cut =
+        arith::cut_step<Int>(total_, rows_alike.tokens, std::int64_t{rows_alike.live} * step_.num_units, segment_cost_,
+                             stream_.workers, tile_);
+    ctas_ = cut.runs;
+    if (cut.segment_cost != segment_cost_) resum(cut.segment_cost, rows_alike.tokens);
   }
 
   /// Whether there are rows without tokens. The same for the whole CTA.
   [[nodiscard]] __device__ __forceinline__ bool has_empty_rows() const { return has_empty_rows_; }
 
-  /// Each lane's end of a CTA. For a whole warp.
-  [[nodiscard]] __device__ __forceinline__ PlannedEnd plan(int cta) const {
+  /// Where the run of warp `lane` of a CTA begins; from lane `warps` on, where the CTA's run ends.
+  struct End {
+    Place place;
+    Int unit_begin;  // cost; of no meaning where place.token is 0
+  };
+  [[nodiscard]] __device__ __forceinline__ End end(int cta) const {
     const Int first = ctas_.begin(cta), warps = static_cast<Int>(stream_.warps.value);
     const Int warp = lane_id() < warps ? lane_id() : warps;
     const Int at = first + arith::Runs<Int>(ctas_.begin(cta + 1) - first, stream_.warps, tile_).begin(warp);
@@ -66,23 +75,26 @@ class StreamPlan {
     const CostedRow row = find(past_end ? 0 : at);
     const arith::UnitPlace unit =
         arith::place_in_row<Int>(past_end ? 0 : at - row.before, row.tokens, segment_cost_, stream_.tile_tokens);
-    PlannedEnd end{{row.row, unit.head, static_cast<int>(unit.tile * tile_), row.tokens}, {0, 0}};
+    End end{{row.row, unit.head, static_cast<int>(unit.tile * tile_), row.tokens},
+            row.before + unit.head * (row.tokens + segment_cost_)};
     for (unsigned rest = __ballot_sync(kAllLanes, unit.head == step_.num_units); rest != 0; rest &= rest - 1) {
       const int lane = __ffs(static_cast<int>(rest)) - 1;  // its row's end is nearer than its last tile
       const Row next = rows_.next(__shfl_sync(kAllLanes, row.row, lane));
       if (lane_id() == lane) end.place = {next.row, 0, 0, next.tokens};
     }
     if (past_end) end.place = {step_.batch, 0, 0, 0};
-    if (end.place.token > 0) {
-      const Int unit_begin = row.before + unit.head * (row.tokens + segment_cost_);
-      const auto owner = [&](Int t) {
-        return static_cast<int>(
-            ctas_.owner(unit_begin + arith::last_cost_of_tile<Int>(t, row.tokens, segment_cost_, tile_)));
-      };
-      end.sharers.first = owner(0);
-      end.sharers.count = owner(stream_.tile_tokens.divide(static_cast<Int>(row.tokens - 1))) - end.sharers.first + 1;
-    }
     return end;
+  }
+
+  /// Who has parts of the unit that a lane's end cuts.
+  [[nodiscard]] __device__ __forceinline__ Sharers sharers(const End& end) const {
+    if (end.place.token == 0) return {0, 0};
+    const auto owner = [&](Int t) {
+      return static_cast<int>(
+          ctas_.owner(end.unit_begin + arith::last_cost_of_tile<Int>(t, end.place.tokens, segment_cost_, tile_)));
+    };
+    const int first = owner(0);
+    return {first, owner(stream_.tile_tokens.divide(static_cast<Int>(end.place.tokens - 1))) - first + 1};
   }
 
  private:
@@ -90,6 +102,10 @@ class StreamPlan {
     int row;
     int tokens;
     Int before;
+  };
+  struct Alike {
+    int tokens;  // of every row that is not empty; 0: they differ
+    int live;    // rows that are not empty
   };
 
   __device__ __forceinline__ static Int inclusive_sum(Int x) {
@@ -101,19 +117,33 @@ class StreamPlan {
     return x;
   }
 
-  __device__ __forceinline__ void sum_in_warp() {
-    int tokens = rows_.own_tokens();
-    has_empty_rows_ = rows_.has_empty();
-    if (step_.batch == 1) {
-      tokens = __shfl_sync(kAllLanes, tokens, 0);
-      if (stream_.aligned) segment_cost_ = arith::aligned_segment_cost<Int>(tokens, stream_.workers_per_unit);
-      total_ = arith::row_cost<Int>(tokens, step_.num_units, segment_cost_);
-      return;
-    }
+  __device__ __forceinline__ Alike sum_in_warp() {
+    const int tokens = rows_.own_tokens();
+    const Alike alike = {rows_.alike(), rows_.num_live()};
     const Int mine = arith::row_cost<Int>(tokens, step_.num_units, segment_cost_);
+    if (step_.batch == 1) {
+      total_ = __shfl_sync(kAllLanes, mine, 0);
+      return alike;
+    }
     const Int through = inclusive_sum(mine);
     before_ = through - mine;
     total_ = __shfl_sync(kAllLanes, through, 31);
+    return alike;
+  }
+
+  /// Of rows that are alike, once their segments' constant is another.
+  __device__ __forceinline__ void resum(Int segment_cost, int tokens) {
+    const Int before = step_.num_units * (tokens + segment_cost_), after = step_.num_units * (tokens + segment_cost);
+    segment_cost_ = segment_cost;
+    total_ = ctas_.total;
+    if (step_.batch == 1) return;
+    if (step_.batch <= 32) {
+      before_ = before_ / before * after;
+    } else {
+      __syncthreads();
+      shared_.before[threadIdx.x] = shared_.before[threadIdx.x] / before * after;
+      __syncthreads();
+    }
   }
 
   /// The row in which each lane's cost lies: the last that begins at or before it, which is not empty, for the next one
@@ -135,28 +165,44 @@ class StreamPlan {
   struct Sum {
     Int total;
     int rows_per_thread;
-    bool has_empty_rows;
+    Alike alike;
   };
   __device__ __noinline__ static Sum sum_in_cta(const StepParams& step, Int segment_cost, Shared& shared) {
     const int threads = static_cast<int>(blockDim.x), warp = static_cast<int>(threadIdx.x) >> 5;
-    Sum sum{0, (step.batch + threads - 1) / threads, false};
+    Sum sum{0, (step.batch + threads - 1) / threads, {0, 0}};
     const int first = static_cast<int>(threadIdx.x) * sum.rows_per_thread;
     Int mine = 0;
+    int shortest = INT_MAX, longest = 0, live = 0;
 #pragma unroll 4
     for (int row = first; row < min(first + sum.rows_per_thread, step.batch); ++row) {
       const int tokens = row_tokens(step, row);
       mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
-      sum.has_empty_rows = sum.has_empty_rows || tokens == 0;
+      if (tokens > 0) shortest = min(shortest, tokens);
+      longest = max(longest, tokens);
+      live += tokens > 0 ? 1 : 0;
     }
     const Int through = inclusive_sum(mine);
-    if (lane_id() == 31) shared.warp_total[warp] = through;
-    sum.has_empty_rows = __syncthreads_or(sum.has_empty_rows) != 0;
+    shortest = __reduce_min_sync(kAllLanes, shortest);
+    longest = __reduce_max_sync(kAllLanes, longest);
+    live = __reduce_add_sync(kAllLanes, live);
+    if (lane_id() == 31) {
+      shared.warp_total[warp] = through;
+      shared.warp_shortest[warp] = shortest;
+      shared.warp_longest[warp] = longest;
+      shared.warp_live[warp] = live;
+    }
+    __syncthreads();
     Int before_warp = 0;
+#pragma unroll 1
     for (int w = 0; w < threads >> 5; ++w) {
       const Int of_warp = shared.warp_total[w];
       if (w < warp) before_warp += of_warp;
       sum.total += of_warp;
+      shortest = min(shortest, shared.warp_shortest[w]);
+      longest = max(longest, shared.warp_longest[w]);
+      sum.alike.live += shared.warp_live[w];
     }
+    sum.alike.tokens = shortest == longest ? longest : 0;
     shared.before[threadIdx.x] = before_warp + through - mine;
     __syncthreads();
     return sum;
@@ -194,28 +240,27 @@ class StreamPlan {
   int rows_per_thread_ = 1;  // if there are more
 };
 
-struct Plan {
-  PlannedEnd end;
-  bool has_empty_rows;
-};
-
 union PlanShared {
   StreamPlan<std::int32_t>::Shared narrow;
   StreamPlan<std::int64_t>::Shared wide;
 };
 
-/// For steps that may cost 2^31 tokens or more.
-static __device__ __noinline__ Plan make_wide_plan(const StepParams& step, const StreamParams& stream,
-                                                   const StepRows& rows, PlanShared& shared, int cta) {
-  const StreamPlan<std::int64_t> plan(step, stream, rows, shared.wide);
-  return {plan.plan(cta), plan.has_empty_rows()};
-}
+/// What a warp keeps of a plan. Who shares the units at the CTA's ends is found out while the first loads are under
+/// way.
+struct WarpPlan {
+  Place place;  // of this lane: where the run of warp `lane` begins
+  bool has_empty_rows;
+};
 
-__device__ __forceinline__ Plan make_plan(const StepParams& step, const StreamParams& stream, const StepRows& rows,
-                                          PlanShared& shared, int cta) {
-  if (__builtin_expect(stream.wide, 0)) return make_wide_plan(step, stream, StepRows(step), shared, cta);
-  const StreamPlan<std::int32_t> plan(step, stream, rows, shared.narrow);
-  return {plan.plan(cta), plan.has_empty_rows()};
+/// For steps that may cost 2^31 tokens or more.
+static __device__ __noinline__ WarpPlan make_wide_plan(const StepParams& step, const StreamParams& stream,
+                                                       PlanShared& shared, int cta, Sharers& sharers) {
+  const StepRows rows(step);
+  StreamPlan<std::int64_t> plan(step, stream, rows, shared.wide);
+  plan.make();
+  const auto end = plan.end(cta);
+  sharers = plan.sharers(end);
+  return {end.place, plan.has_empty_rows()};
 }
 
 }  // namespace pkv::cuda

@@ -17,13 +17,23 @@ PKV_HOST_DEVICE constexpr Int row_cost(Int tokens, Int heads, Int segment_cost) 
   return tokens > 0 ? heads * (tokens + segment_cost) : 0;
 }
 
-/// The constant of a segment in a step of one row, where each KV head can have `workers_per_unit` workers for itself:
-/// the least that lets every unit begin with a worker, so that no worker sees two of them.
-template <class Int>
-PKV_HOST_DEVICE constexpr Int aligned_segment_cost(Int tokens, const Divisor& workers_per_unit) {
-  const Int workers = static_cast<Int>(workers_per_unit.value);
-  const Int rest = tokens - workers_per_unit.divide(tokens) * workers;
-  return rest == 0 ? 0 : workers - rest;
+/// How many workers a unit gets, or units a worker, in a step whose units all cost the same: both 0 where whole numbers
+/// would leave more than a sixteenth of the workers idle. Then no partial result crosses from a worker to one of
+/// another unit.
+struct WholeUnits {
+  std::int32_t workers_per_unit = 0;
+  std::int32_t units_per_worker = 0;
+};
+PKV_HOST_DEVICE constexpr WholeUnits whole_units(std::int64_t units, std::int32_t workers) {
+  if (units <= 0 || units > 1 << 20) return {};
+  const auto n = static_cast<std::int32_t>(units);
+  if (workers >= n) {
+    const std::int32_t each = small_quotient<std::int32_t>(workers, n);
+    return 16 * each * n >= 15 * workers ? WholeUnits{each, 0} : WholeUnits{};
+  }
+  const std::int32_t each = small_quotient<std::int32_t>(n + workers - 1, workers);
+  const std::int32_t used = small_quotient<std::int32_t>(n, each);
+  return used * each == n && 16 * used >= 15 * workers ? WholeUnits{0, each} : WholeUnits{};
 }
 
 /// A total dealt to workers in contiguous runs, the first `longer` of them one longer. No run is shorter than `least`,
@@ -43,6 +53,14 @@ struct Runs {
     }
   }
 
+  /// Of `each`, which must divide the total; further workers get nothing.
+  [[nodiscard]] PKV_HOST_DEVICE constexpr static Runs exact(Int of, Int each) {
+    Runs runs;
+    runs.total = of;
+    runs.base = each;
+    return runs;
+  }
+
   /// Where run w begins, and run w - 1 ends. Where runs are `least` long, workers times `least` must fit an Int.
   [[nodiscard]] PKV_HOST_DEVICE constexpr Int begin(Int w) const {
     const Int at = base * w + (w < longer ? w : longer);
@@ -55,6 +73,32 @@ struct Runs {
     return (is_longer ? 0 : longer) + small_quotient<Int>(is_longer ? at : at - in_longer, is_longer ? base + 1 : base);
   }
 };
+
+/// The runs of a step, and the constant of its segments.
+template <class Int>
+struct StepCut {
+  Runs<Int> runs;
+  Int segment_cost = 0;
+};
+
+/// `tokens`: of every row that is not empty, if they are all alike; else 0. `total`: the step's cost with this
+/// constant.
+template <class Int>
+PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, std::int64_t units, Int segment_cost,
+                                                const Divisor& workers, Int tile_tokens) {
+  if (tokens > 0) {
+    const WholeUnits whole = whole_units(units, static_cast<std::int32_t>(workers.value));
+    if (whole.units_per_worker > 0)
+      return {Runs<Int>::exact(total, whole.units_per_worker * (tokens + segment_cost)), segment_cost};
+    if (whole.workers_per_unit > 0) {
+      // The least constant that lets every unit begin with a worker.
+      const Int each = (tokens - 1) / whole.workers_per_unit + 1;
+      const Int padded = each * whole.workers_per_unit;
+      if (each >= tile_tokens) return {Runs<Int>::exact(padded * static_cast<Int>(units), each), padded - tokens};
+    }
+  }
+  return {Runs<Int>(total, workers, tile_tokens), segment_cost};
+}
 
 struct UnitPlace {
   std::int32_t head;  // may be Hkv: the place is the end of the row
