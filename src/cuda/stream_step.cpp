@@ -74,6 +74,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   stream_.workers = arith::Divisor(workers);
   stream_.warps = arith::Divisor(kernel_.warps);
   stream_.tile_tokens = arith::Divisor(options_.tile_tokens);
+  stream_.whole = arith::WholeUnits(step.batch * units, workers);
   stream_.segment_cost_tokens = options_.segment_cost_tokens;
   // Runs may also be a tile long each, however many there are.
   stream_.wide = most_cost(step, on_device_.params(), options_) + 1.0 * workers * options_.tile_tokens >= 0x1p31;

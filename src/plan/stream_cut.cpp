@@ -48,8 +48,10 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
     ++live;
   }
   sum_costs();
-  const auto cut = arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, live * num_kv_heads,
-                                                 segment_cost_tokens_, arith::Divisor(num_workers_), tile_tokens_);
+  const std::int64_t units = live * num_kv_heads;
+  const auto cut = arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
+                                                 arith::WholeUnits(units, num_workers_), segment_cost_tokens_,
+                                                 arith::Divisor(num_workers_), tile_tokens_);
   run_tokens_ = cut.runs.base;
   longer_runs_ = cut.runs.longer;
   if (cut.segment_cost != segment_cost_tokens_) {

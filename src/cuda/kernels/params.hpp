@@ -2,7 +2,7 @@
 
 // What crosses from the host to the kernels, by value. Strides are in bytes.
 
-#include "arith/divide.hpp"
+#include "arith/stream.hpp"
 
 #include <cstdint>
 
@@ -101,6 +101,7 @@ struct StreamParams {
   arith::Divisor workers;  ///< CTAs
   arith::Divisor warps;    ///< of a CTA
   arith::Divisor tile_tokens;
+  arith::WholeUnits whole;  ///< if all rows are alike
   int segment_cost_tokens = 0;
   bool wide = false;  ///< costs may reach 2^31
 };

@@ -17,9 +17,17 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* p) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
 }
 
+/// For data that is read once: in L2 it makes room before all else, so that code, parameters and tables stay.
+__device__ __forceinline__ std::uint64_t read_once_policy() {
+  std::uint64_t policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
 /// 16 bytes from global to shared memory, past L1. Without `fetch` nothing is read, and zeros are written.
-__device__ __forceinline__ void copy_async_16(std::uint32_t to, const void* from, bool fetch) {
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(fetch ? 16 : 0)
+__device__ __forceinline__ void copy_async_16(std::uint32_t to, const void* from, bool fetch, std::uint64_t policy) {
+  asm volatile("cp.async.cg.shared.global.L2::cache_hint.L2::128B [%0], [%1], 16, %2, %3;" ::"r"(to), "l"(from),
+               "r"(fetch ? 16 : 0), "l"(policy)
                : "memory");
 }
 __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }

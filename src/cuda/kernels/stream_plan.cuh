@@ -51,9 +51,10 @@ class StreamPlan {
       rows_alike = sum_in_warp();
     }
     has_empty_rows_ = rows_alike.live < step_.batch;
-    const arith::StepCut<Int> cut =
-        arith::cut_step<Int>(total_, rows_alike.tokens, std::int64_t{rows_alike.live} * step_.num_units, segment_cost_,
-                             stream_.workers, tile_);
+    const arith::StepCut<Int> cut = rows_alike.live == step_.batch || rows_alike.tokens == 0
+                                        ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units,
+                                                               stream_.whole, segment_cost_, stream_.workers, tile_)
+                                        : cut_some_rows(total_, rows_alike, step_, stream_);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_) resum(cut.segment_cost, rows_alike.tokens);
   }
@@ -129,6 +130,15 @@ class StreamPlan {
     before_ = through - mine;
     total_ = __shfl_sync(kAllLanes, through, 31);
     return alike;
+  }
+
+  /// Of rows that are alike but for empty ones.
+  __device__ __noinline__ static arith::StepCut<Int> cut_some_rows(Int total, const Alike& alike,
+                                                                   const StepParams& step, const StreamParams& stream) {
+    const std::int64_t units = std::int64_t{alike.live} * step.num_units;
+    return arith::cut_step<Int>(total, alike.tokens, static_cast<Int>(units),
+                                arith::WholeUnits(units, stream.workers.value), stream.segment_cost_tokens,
+                                stream.workers, static_cast<Int>(stream.tile_tokens.value));
   }
 
   /// Of rows that are alike, once their segments' constant is another.

@@ -139,7 +139,7 @@ class TileFeeder {
       for (int i = 0; i < kChunks / 2; ++i) {
         const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
         copy_async_16(R::at(ring_ + to, token, chunk), tile + std::int64_t{token} * from.token_bytes + chunk * 16,
-                      token < valid);
+                      token < valid, policy_);
       }
     } else {
       const int first = in_group << (4 - granule_log2);
@@ -149,7 +149,7 @@ class TileFeeder {
         const int inside = token & ((1 << granule_log2) - 1);
         const char* granule = from.data + __shfl_sync(kAllLanes, offset, first + (token >> granule_log2));
         copy_async_16(R::at(ring_ + to, token, chunk), granule + std::int64_t{inside} * from.token_bytes + chunk * 16,
-                      token < valid);
+                      token < valid, policy_);
       }
     }
   }
@@ -158,6 +158,7 @@ class TileFeeder {
   const Rows& rows_;
   Place end_;
   std::uint32_t ring_;
+  std::uint64_t policy_ = read_once_policy();
   Group current_ = {0, 0, 0, 0, 0};
   Group next_;
   int tile_ = 0;  // the next to issue, of current_

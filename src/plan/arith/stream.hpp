@@ -17,24 +17,25 @@ PKV_HOST_DEVICE constexpr Int row_cost(Int tokens, Int heads, Int segment_cost) 
   return tokens > 0 ? heads * (tokens + segment_cost) : 0;
 }
 
-/// How many workers a unit gets, or units a worker, in a step whose units all cost the same: both 0 where whole numbers
-/// would leave more than a sixteenth of the workers idle. Then no partial result crosses from a worker to one of
-/// another unit.
+/// How many workers a unit gets, or units a worker, in a step whose units all cost the same: neither where whole
+/// numbers would leave more than a sixteenth of the workers idle. Then nobody has partial results of two units.
 struct WholeUnits {
-  std::int32_t workers_per_unit = 0;
+  Divisor workers_per_unit;  ///< where shares_units
   std::int32_t units_per_worker = 0;
-};
-PKV_HOST_DEVICE constexpr WholeUnits whole_units(std::int64_t units, std::int32_t workers) {
-  if (units <= 0 || units > 1 << 20) return {};
-  const auto n = static_cast<std::int32_t>(units);
-  if (workers >= n) {
-    const std::int32_t each = small_quotient<std::int32_t>(workers, n);
-    return 16 * each * n >= 15 * workers ? WholeUnits{each, 0} : WholeUnits{};
+  bool shares_units = false;
+
+  WholeUnits() = default;
+  PKV_HOST_DEVICE constexpr WholeUnits(std::int64_t units, std::int64_t workers) {
+    if (units <= 0 || units > 1 << 20) return;
+    const std::int64_t each = workers >= units ? workers / units : (units + workers - 1) / workers;
+    if (workers >= units) {
+      shares_units = 16 * each * units >= 15 * workers;
+      if (shares_units) workers_per_unit = Divisor(each);
+    } else if (units % each == 0 && 16 * (units / each) >= 15 * workers) {
+      units_per_worker = static_cast<std::int32_t>(each);
+    }
   }
-  const std::int32_t each = small_quotient<std::int32_t>(n + workers - 1, workers);
-  const std::int32_t used = small_quotient<std::int32_t>(n, each);
-  return used * each == n && 16 * used >= 15 * workers ? WholeUnits{0, each} : WholeUnits{};
-}
+};
 
 /// A total dealt to workers in contiguous runs, the first `longer` of them one longer. No run is shorter than `least`,
 /// but for the last that is not empty: where there is too little for everyone, the last workers get nothing.
@@ -84,18 +85,15 @@ struct StepCut {
 /// `tokens`: of every row that is not empty, if they are all alike; else 0. `total`: the step's cost with this
 /// constant.
 template <class Int>
-PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, std::int64_t units, Int segment_cost,
-                                                const Divisor& workers, Int tile_tokens) {
-  if (tokens > 0) {
-    const WholeUnits whole = whole_units(units, static_cast<std::int32_t>(workers.value));
-    if (whole.units_per_worker > 0)
-      return {Runs<Int>::exact(total, whole.units_per_worker * (tokens + segment_cost)), segment_cost};
-    if (whole.workers_per_unit > 0) {
-      // The least constant that lets every unit begin with a worker.
-      const Int each = (tokens - 1) / whole.workers_per_unit + 1;
-      const Int padded = each * whole.workers_per_unit;
-      if (each >= tile_tokens) return {Runs<Int>::exact(padded * static_cast<Int>(units), each), padded - tokens};
-    }
+PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units, const WholeUnits& whole,
+                                                Int segment_cost, const Divisor& workers, Int tile_tokens) {
+  if (tokens > 0 && whole.units_per_worker > 0)
+    return {Runs<Int>::exact(total, static_cast<Int>(whole.units_per_worker) * (tokens + segment_cost)), segment_cost};
+  if (tokens > 0 && whole.shares_units) {
+    // The least constant that lets every unit begin with a worker.
+    const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
+    const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
+    if (each >= tile_tokens) return {Runs<Int>::exact(padded * units, each), padded - tokens};
   }
   return {Runs<Int>(total, workers, tile_tokens), segment_cost};
 }
