@@ -101,28 +101,24 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
   const unsigned from_before = shared.sharers[0].count > 0 ? parts.from_before() : 0u;
   const int last_tail = 31 - __clz(static_cast<int>(parts.tails));
   const bool leaves = shared.sharers[1].count > 0 && shared.sharers[1].first == cta;
-  // The units in turn: first the one that an earlier CTA began, then one for each tail.
+  // The units in turn: first the one that an earlier CTA began, then one for each tail; a warp a head.
+  const int before = from_before != 0 ? 1 : 0, items = (before + __popc(parts.tails)) * p.heads_per_unit;
 #pragma unroll 1
-  for (unsigned rest = parts.tails, first = from_before; first != 0 || rest != 0;) {
-    const bool continued = first != 0;
+  for (int item = warp; item < items; item += warps) {
+    const int nth = arith::small_quotient<int>(item, p.heads_per_unit), g = item - nth * p.heads_per_unit;
+    const bool continued = nth < before;
+    unsigned rest = parts.tails;
+    for (int skip = nth - before; skip > 0; --skip) rest &= rest - 1;
     const int start = continued ? -1 : __ffs(static_cast<int>(rest)) - 1;
-    const unsigned members = continued ? first : parts.after(rest);
-    const Place at = continued ? shared.ends[0] : shared.ends[start + 1];
-    const bool shared_out = continued || (start == last_tail && leaves);
+    const Place at = shared.ends[continued ? 0 : start + 1];
     const Unit unit = unit_of(p, at.unit);
-#pragma unroll 1
-    for (int g = warp; g < unit.heads; g += warps) {
-      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, start, members, g);
-      if (shared_out) {
-        publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(cta, continued ? 1 : 0)} * kPitch + g, part);
-      } else {
-        write_head<T>(p, part, at.row, unit.first_head + g);
-      }
-    }
-    if (continued) {
-      first = 0;
+    if (g >= unit.heads) continue;
+    const HeadPart<kHeadDim> part =
+        join_warps<kHeadDim>(shared, places, start, continued ? from_before : parts.after(rest), g);
+    if (continued || (start == last_tail && leaves)) {
+      publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(cta, continued ? 1 : 0)} * kPitch + g, part);
     } else {
-      rest &= rest - 1;
+      write_head<T>(p, part, at.row, unit.first_head + g);
     }
   }
 

@@ -48,20 +48,6 @@ struct Row {
   int tokens;
 };
 
-/// The first of them after `row`, by loads. For a whole warp.
-static __device__ __noinline__ Row load_next_row(const StepParams& step, int row) {
-  for (int first = row + 1; first < step.batch; first += 32) {
-    const int mine = first + lane_id();
-    const int tokens = mine < step.batch ? row_tokens(step, mine) : 0;
-    const unsigned found = __ballot_sync(kAllLanes, tokens > 0);
-    if (found != 0) {
-      const int lane = __ffs(static_cast<int>(found)) - 1;
-      return {first + lane, __shfl_sync(kAllLanes, tokens, lane)};
-    }
-  }
-  return {step.batch, 0};
-}
-
 /// Where the row's entries begin.
 __device__ __forceinline__ std::int64_t table_base(const StepParams& step, int row) {
   if (step.row_offsets.data != nullptr) return load_index(step.row_offsets, row);

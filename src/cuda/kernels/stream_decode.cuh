@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   if (const int line = cta * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x); line < p.step.prefetch_lines)
     prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
 
-  const StepRows rows(p.step);
+  const StepRows rows(p.step, stream.wide ? plan_shared.wide.tokens : plan_shared.narrow.tokens);
   StreamPlan<std::int32_t> plan(p.step, stream, rows, plan_shared.narrow);
   StreamPlan<std::int32_t>::End own_end{};
   Sharers wide_sharers{0, 0};

@@ -27,6 +27,7 @@ class StreamPlan {
     Int before[kMaxWarps * 32];
     Int warp_total[kMaxWarps];
     int warp_shortest[kMaxWarps], warp_longest[kMaxWarps], warp_live[kMaxWarps];
+    int tokens[kCachedRows];
   };
 
   /// `shared` is used where there are more than 32 rows.
@@ -185,7 +186,7 @@ class StreamPlan {
     int shortest = INT_MAX, longest = 0, live = 0;
 #pragma unroll 4
     for (int row = first; row < min(first + sum.rows_per_thread, step.batch); ++row) {
-      const int tokens = row_tokens(step, row);
+      const int tokens = StepRows::load(step, shared.tokens, row);
       mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
       if (tokens > 0) shortest = min(shortest, tokens);
       longest = max(longest, tokens);
@@ -202,16 +203,15 @@ class StreamPlan {
       shared.warp_live[warp] = live;
     }
     __syncthreads();
-    Int before_warp = 0;
-#pragma unroll 1
-    for (int w = 0; w < threads >> 5; ++w) {
-      const Int of_warp = shared.warp_total[w];
-      if (w < warp) before_warp += of_warp;
-      sum.total += of_warp;
-      shortest = min(shortest, shared.warp_shortest[w]);
-      longest = max(longest, shared.warp_longest[w]);
-      sum.alike.live += shared.warp_live[w];
-    }
+    // Lanes take a warp each; those past the last, the last again.
+    const int warps = threads >> 5, other = min(lane_id(), warps - 1);
+    const Int of_warp = lane_id() < warps ? shared.warp_total[other] : 0;
+    const Int through_warp = inclusive_sum(of_warp);
+    const Int before_warp = __shfl_sync(kAllLanes, through_warp - of_warp, warp);
+    sum.total = __shfl_sync(kAllLanes, through_warp, 31);
+    shortest = __reduce_min_sync(kAllLanes, shared.warp_shortest[other]);
+    longest = __reduce_max_sync(kAllLanes, shared.warp_longest[other]);
+    sum.alike.live = __reduce_add_sync(kAllLanes, lane_id() < warps ? shared.warp_live[other] : 0);
     sum.alike.tokens = shortest == longest ? longest : 0;
     shared.before[threadIdx.x] = before_warp + through - mine;
     __syncthreads();
@@ -230,7 +230,7 @@ class StreamPlan {
     CostedRow found{thread * rows_per_thread, 0, before};
 #pragma unroll 1
     for (int row = found.row; row < stop && before <= at; ++row) {
-      const int tokens = row_tokens(step, row);
+      const int tokens = StepRows::tokens(step, shared.tokens, row);
       if (tokens > 0) found = {row, tokens, before};
       before += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
     }
@@ -265,7 +265,7 @@ struct WarpPlan {
 /// For steps that may cost 2^31 tokens or more.
 static __device__ __noinline__ WarpPlan make_wide_plan(const StepParams& step, const StreamParams& stream,
                                                        PlanShared& shared, int cta, Sharers& sharers) {
-  const StepRows rows(step);
+  const StepRows rows(step, shared.wide.tokens);
   StreamPlan<std::int64_t> plan(step, stream, rows, shared.wide);
   plan.make();
   const auto end = plan.end(cta);
