@@ -2,9 +2,9 @@
 
 #include "cuda_bench/bench_kernels.hpp"
 #include "device_memory.hpp"
-#include "evict.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/plan/planner.hpp"
+#include "readers.hpp"
 #include "replay/kv_pool.hpp"
 #include "timer.hpp"
 
@@ -128,7 +128,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
   [[nodiscard]] double read_limit_us() override {
     const PageList list{pool_.device().k.data, pool_.device().v.data, pages_.as<std::int32_t>(), num_pages_,
                         pool_.page_bytes()};
-    double us = time_reader(cuda_bench::read_by_pages, list);
+    double us = std::min(time_reader(cuda_bench::read_by_pages, list), time_reader(read_by_vectors, list));
     if (pool_.page_bytes() % kRingPieceBytes == 0) us = std::min(us, time_reader(cuda_bench::read_by_rings, list));
     return us;
   }
