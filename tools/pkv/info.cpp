@@ -33,6 +33,7 @@ void print_info() {
     }
   }
   std::vector<std::string_view> schedules;
+  schedules.reserve(kAllSchedules.size());
   for (const Schedule schedule : kAllSchedules) schedules.push_back(to_string(schedule));
   fmt::print("{:<34}{}\n", "backends", report::cuda_build().empty() ? "cpu" : "cpu, cuda");
   fmt::print("{:<34}{}\n", "simd targets", fmt::join(cpu_simd_targets(), ", "));
