@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <limits>
 #include <numeric>
 #include <random>
 #include <utility>
@@ -14,10 +12,6 @@
 namespace pkv::replay {
 
 namespace {
-
-double elapsed_us(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - since).count();
-}
 
 /// Queries, outputs and LSE of one step, dense.
 class Tensors {
@@ -33,12 +27,6 @@ class Tensors {
     Layer layer = Layer::dense(step, kv, q_.data(), out_.data());
     layer.lse = LseView{.data = lse_.data(), .row_stride = shape_.num_q_heads};
     return layer;
-  }
-
-  /// What is not written afterwards is not mistaken for a result.
-  void poison() {
-    std::fill(out_.begin(), out_.end(), std::byte{0xff});  // NaN in every dtype
-    std::fill(lse_.begin(), lse_.end(), std::numeric_limits<float>::quiet_NaN());
   }
 
  private:
@@ -71,13 +59,10 @@ void add(ExecutedCounters& sum, const ExecutedCounters& x) {
 
 class Replayer {
  public:
-  Replayer(Workload& workload, Backend& backend, const KvCacheView& kv, const ReplayOptions& options,
-           const ReplayHooks& hooks)
+  Replayer(Workload& workload, ReplayDevice& device, const ReplayOptions& options)
       : workload_(workload),
-        backend_(backend),
-        kv_(kv),
+        device_(device),
         options_(options),
-        hooks_(hooks),
         tensors_(options, 1),
         rng_(options.seed),
         samples_(options.routes.size()) {
@@ -95,7 +80,7 @@ class Replayer {
       run_step(rows);
       workload_.finish(clock_us(rows));
       ++result_.steps;
-      if (hooks_.progress) hooks_.progress(result_.steps);
+      if (options_.progress) options_.progress(result_.steps);
     }
     return finish();
   }
@@ -121,7 +106,7 @@ class Replayer {
 
   void run_step(const WorkloadStep& rows) {
     const Step step = make_step(rows);
-    const Layer layer = tensors_.layer(step, kv_, rng_);
+    const Layer layer = tensors_.layer(step, device_.host_kv(), rng_);
     count(step, rows);
 
     const bool check = options_.check_every > 0 && result_.steps % options_.check_every == 0;
@@ -130,40 +115,24 @@ class Replayer {
       oracle.emplace(step, layer);
       result_.checked_steps.push_back(result_.steps);
     }
-    if (result_.steps == 0) backend_.prepare(step, options_.routes[0].schedule, options_.routes[0].options)->run(layer);
-
-    if (hooks_.read_limit_us) {
-      evict(step);
-      limit_us_.push_back(hooks_.read_limit_us(step));
-    }
+    device_.begin_step(step, layer);
+    if (result_.steps == 0) device_.warm_up(options_.routes);
+    if (const double us = device_.read_limit_us(); us > 0.0) limit_us_.push_back(us);
     const std::size_t routes = options_.routes.size();
     for (std::size_t i = 0; i < routes; ++i) {
       const std::size_t route = (i + static_cast<std::size_t>(result_.steps)) % routes;
-      run_route(route, step, layer);
+      run_route(route);
       if (oracle) oracle->compare(layer, result_.routes[route].accuracy);
     }
   }
 
-  void run_route(std::size_t route, const Step& step, const Layer& layer) {
-    tensors_.poison();
-    evict(step);
-    const auto begin = std::chrono::steady_clock::now();
-    const std::unique_ptr<PreparedStep> prepared =
-        backend_.prepare(step, options_.routes[route].schedule, options_.routes[route].options);
-    const double plan_us = elapsed_us(begin);
-    const auto ready = std::chrono::steady_clock::now();
-    prepared->run(layer);
-    const double time_us = elapsed_us(ready);
-
+  void run_route(std::size_t route) {
+    const RouteRun run = device_.run(options_.routes[route]);
     Samples& samples = samples_[route];
-    samples.plan_us.push_back(plan_us);
-    samples.time_us.push_back(time_us);
-    samples.step_us.push_back(plan_us + time_us);
-    add(result_.routes[route].executed, prepared->executed());
-  }
-
-  void evict(const Step& step) const {
-    if (hooks_.evict) hooks_.evict(step);
+    samples.plan_us.push_back(run.plan_us);
+    samples.time_us.push_back(run.time_us);
+    samples.step_us.push_back(run.plan_us + run.time_us);
+    add(result_.routes[route].executed, run.executed);
   }
 
   void count(const Step& step, const WorkloadStep& rows) {
@@ -228,10 +197,8 @@ class Replayer {
   }
 
   Workload& workload_;
-  Backend& backend_;
-  const KvCacheView& kv_;
+  ReplayDevice& device_;
   const ReplayOptions& options_;
-  const ReplayHooks& hooks_;
   Tensors tensors_;
   std::mt19937 rng_;
   std::vector<Samples> samples_;  // [routes]
@@ -242,9 +209,8 @@ class Replayer {
 
 }  // namespace
 
-ReplayResult run_replay(Workload& workload, Backend& backend, const KvCacheView& kv, const ReplayOptions& options,
-                        const ReplayHooks& hooks) {
-  return Replayer(workload, backend, kv, options, hooks).run();
+ReplayResult run_replay(Workload& workload, ReplayDevice& device, const ReplayOptions& options) {
+  return Replayer(workload, device, options).run();
 }
 
 }  // namespace pkv::replay

@@ -3,7 +3,7 @@
 // Runs every step of a workload on every route, side by side, and says what it took and whether it was right.
 
 #include "accuracy.hpp"
-#include "persistentkv/engine/backend.hpp"
+#include "device.hpp"
 #include "persistentkv/policy/router.hpp"
 #include "statistics.hpp"
 #include "workload.hpp"
@@ -15,12 +15,6 @@
 #include <vector>
 
 namespace pkv::replay {
-
-/// A schedule to run, with its options.
-struct ReplayRoute {
-  Schedule schedule = Schedule::kStream;
-  PlanOptions options;
-};
 
 /// How long a step lasts on the virtual clock. Only workloads that arrive in microseconds notice.
 enum class Clock : std::uint8_t {
@@ -38,16 +32,7 @@ struct ReplayOptions {
   const Router* router = nullptr;  ///< for Clock::kProfile
   int layers = 1;                  ///< layers of a step on the virtual clock, each as long as the one that ran
   std::uint32_t seed = 1;          ///< of the queries
-};
-
-/// What a backend's surroundings must do for a replay.
-struct ReplayHooks {
-  /// Puts the caches into a state in which none of the step's pages is there. May be empty.
-  std::function<void(const Step&)> evict;
-  /// Microseconds that the fastest reader needs for all pages of the step, whole. May be empty: no limit is known.
-  std::function<double(const Step&)> read_limit_us;
-  /// After each step: steps done. May be empty.
-  std::function<void(std::int64_t)> progress;
+  std::function<void(std::int64_t)> progress;  ///< after each step: steps done. May be empty
 };
 
 struct RouteResult {
@@ -77,8 +62,7 @@ struct ReplayResult {
   std::vector<RouteResult> routes;
 };
 
-/// `kv` holds the pages of `workload`. Throws what the backend and the workload throw.
-[[nodiscard]] ReplayResult run_replay(Workload& workload, Backend& backend, const KvCacheView& kv,
-                                      const ReplayOptions& options, const ReplayHooks& hooks);
+/// `device` holds the pages of `workload`. Throws what the device and the workload throw.
+[[nodiscard]] ReplayResult run_replay(Workload& workload, ReplayDevice& device, const ReplayOptions& options);
 
 }  // namespace pkv::replay

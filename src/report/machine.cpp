@@ -54,6 +54,14 @@ std::string compiler() {
 
 }  // namespace
 
+std::string cuda_build() {
+#ifdef PKV_CUDA_BUILD
+  return PKV_CUDA_BUILD;
+#else
+  return {};
+#endif
+}
+
 nlohmann::ordered_json describe_machine() {
   const auto pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
   const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
@@ -69,6 +77,7 @@ nlohmann::ordered_json describe_machine() {
           {"system", system_name()},
           {"gpu", describe_gpu()},
           {"compiler", compiler()},
+          {"cuda_build", cuda_build().empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(cuda_build())},
           {"version", kVersion},
           {"commit", kCommit},
           {"date", now_utc()}};

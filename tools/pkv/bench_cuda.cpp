@@ -2,6 +2,7 @@
 #include "bench_processes.hpp"
 #include "commands.hpp"
 #include "cuda_bench/cuda_bench.hpp"
+#include "cuda_device.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/measure/suite.hpp"
 #include "progress.hpp"
@@ -17,8 +18,6 @@
 namespace pkv::cli {
 
 namespace {
-
-constexpr int kStreamTileTokens = 16;
 
 std::vector<Workload> chosen_workloads(const BenchOptions& options) {
   if (!options.lengths.empty()) return {{fmt::format("lengths {}", fmt::join(options.lengths, ",")), options.lengths}};
@@ -37,7 +36,7 @@ std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bo
     cuda_bench::Variant variant;
     variant.schedule = parse_schedule(route);
     variant.options = options.cut.resolve(variant.schedule, std::nullopt);
-    if (variant.schedule == Schedule::kStream && !tile_given) variant.options.tile_tokens = kStreamTileTokens;
+    if (variant.schedule == Schedule::kStream && !tile_given) variant.options.tile_tokens = kCudaStreamTileTokens;
     for (const bool pdl : {false, true}) {
       variant.pdl = pdl;
       if (options.chained == "both" || (options.chained == "yes") == pdl) variants.push_back(variant);
@@ -139,6 +138,7 @@ void require_accurate(const nlohmann::ordered_json& rows) {
 void bench_cuda(const BenchOptions& options) {
   if (options.processes < 1 || options.processes > 99)
     throw InvalidArgument(fmt::format("processes is {}, must be in [1, 99]", options.processes));
+  require_cuda_device();
   nlohmann::ordered_json results = report::make_results("bench");
   results["method"] = fmt::format(
       "CUDA graph replay, median of {} replays, pages rotate over at least 600 MB; time_us: median over {} process(es)",

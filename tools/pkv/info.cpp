@@ -22,20 +22,23 @@ std::string text_of(const nlohmann::ordered_json& value) {
 void print_info() {
   const nlohmann::ordered_json machine = report::describe_machine();
   for (const auto& [name, value] : machine.items()) {
-    if (name != "gpu") {
-      fmt::print("{:<24}{}\n", name, text_of(value));
+    if (name == "cuda_build" && value.is_null()) {
+      fmt::print("{:<34}none: this build has no CUDA; scripts/setup-cuda brings a compiler\n", name);
+    } else if (name != "gpu") {
+      fmt::print("{:<34}{}\n", name, text_of(value));
     } else if (value.is_null()) {
-      fmt::print("{:<24}none: no NVIDIA driver answers\n", name);
+      fmt::print("{:<34}none: no NVIDIA driver answers\n", name);
     } else {
-      for (const auto& [key, part] : value.items()) fmt::print("{:<24}{}\n", "gpu " + key, text_of(part));
+      for (const auto& [key, part] : value.items()) fmt::print("{:<34}{}\n", "gpu " + key, text_of(part));
     }
   }
   std::vector<std::string_view> schedules;
+  schedules.reserve(kAllSchedules.size());
   for (const Schedule schedule : kAllSchedules) schedules.push_back(to_string(schedule));
-  fmt::print("{:<24}{}\n", "backends", "cpu");
-  fmt::print("{:<24}{}\n", "simd targets", fmt::join(cpu_simd_targets(), ", "));
-  fmt::print("{:<24}{}\n", "schedules", fmt::join(schedules, ", "));
-  fmt::print("{:<24}{}\n", "profiles built in", fmt::join(built_in_profile_names(), ", "));
+  fmt::print("{:<34}{}\n", "backends", report::cuda_build().empty() ? "cpu" : "cpu, cuda");
+  fmt::print("{:<34}{}\n", "simd targets", fmt::join(cpu_simd_targets(), ", "));
+  fmt::print("{:<34}{}\n", "schedules", fmt::join(schedules, ", "));
+  fmt::print("{:<34}{}\n", "profiles built in", fmt::join(built_in_profile_names(), ", "));
 }
 
 }  // namespace

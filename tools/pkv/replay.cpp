@@ -2,20 +2,17 @@
 #include "commands.hpp"
 #include "options.hpp"
 #include "persistentkv/core/error.hpp"
-#include "persistentkv/cpu/cpu_backend.hpp"
 #include "persistentkv/policy/profile_io.hpp"
 #include "persistentkv/trace/readers.hpp"
 #include "progress.hpp"
-#include "replay/kv_pool.hpp"
 #include "replay_output.hpp"
+#include "replay_platform.hpp"
 #include "report/json_file.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
-#include <thread>
 
 namespace pkv::cli {
 
@@ -29,6 +26,7 @@ constexpr const char* kExamples = R"(Examples:
   pkv replay                                             the paper's bimodal B8 trace under every schedule
   pkv replay --family bucketed --routes sequence-split,workqueue,stream
   pkv replay --trace azure.csv --max-active 16 --steps 200 --json out.json
+  pkv replay --backend cuda --family zipf                on the GPU, times by its own clock
   pkv replay --trace mooncake.jsonl --share-prefixes --clock profile --layers 32
 Trace files: plain CSV or JSON, Azure 2023 and 2024, BurstGPT, Mooncake; the format is told from the content.)";
 
@@ -49,7 +47,8 @@ struct ReplayCommand {
   std::string clock = "measured";
   std::string profile = "rtx3060-paper";
   int layers = 1;
-  int num_sms = 28;
+  int num_sms = 0;
+  CLI::Option* num_sms_option = nullptr;
   std::string json;
 
   void add_to(CLI::App& command);
@@ -57,6 +56,7 @@ struct ReplayCommand {
 
  private:
   [[nodiscard]] std::optional<TraceFamily> trace_family() const;
+  [[nodiscard]] replay::ReplayRoute route(Schedule schedule) const;
   [[nodiscard]] std::vector<replay::ReplayRoute> parsed_routes() const;
   [[nodiscard]] std::unique_ptr<replay::Workload> workload() const;
   [[nodiscard]] std::int64_t max_steps() const;
@@ -68,7 +68,7 @@ void ReplayCommand::add_to(CLI::App& command) {
   command.add_option("--steps", steps, "Decode steps to run (default: the paper's for a family, 48 for a trace file)");
   command.add_option("--routes", routes, "Schedules to compare: all, or a list such as workqueue,stream")
       ->delimiter(',');
-  command.add_option("--backend", backend, "Who runs them: cpu")->capture_default_str();
+  command.add_option("--backend", backend, "Who runs them: cpu or cuda")->capture_default_str();
   command.add_option("--threads", threads, "Threads of the CPU backend (default: all)");
   shape.add_to(command);
   cut.add_to(command);
@@ -87,7 +87,8 @@ void ReplayCommand::add_to(CLI::App& command) {
   command.add_option("--layers", layers, "Layers that a step lasts on the clock")->capture_default_str();
   command.add_option("--check", checks, "Steps to check against FP64, spread over the run; 0 for none")
       ->capture_default_str();
-  command.add_option("--num-sms", num_sms, "SMs to divide CTAs by; 28 is the paper's GPU")->capture_default_str();
+  num_sms_option = command.add_option("--num-sms", num_sms,
+                                      "SMs to divide CTAs by (default: the GPU's; with cpu 28, the paper's GPU's)");
   command.add_option("--json", json, "Also write results to this file");
 }
 
@@ -96,14 +97,20 @@ std::optional<TraceFamily> ReplayCommand::trace_family() const {
   return parse_trace_family(family.family);
 }
 
+replay::ReplayRoute ReplayCommand::route(Schedule schedule) const {
+  replay::ReplayRoute result{schedule, cut.resolve(schedule, trace_family())};
+  if (backend == "cuda" && schedule == Schedule::kStream && !cut.tile_given())
+    result.options.tile_tokens = kCudaStreamTileTokens;
+  return result;
+}
+
 std::vector<replay::ReplayRoute> ReplayCommand::parsed_routes() const {
   std::vector<replay::ReplayRoute> parsed;
-  for (const std::string& route : routes) {
-    if (route == "all") {
-      for (const Schedule schedule : kAllSchedules) parsed.push_back({schedule, cut.resolve(schedule, trace_family())});
+  for (const std::string& name : routes) {
+    if (name == "all") {
+      for (const Schedule schedule : kAllSchedules) parsed.push_back(route(schedule));
     } else {
-      const Schedule schedule = parse_schedule(route);
-      parsed.push_back({schedule, cut.resolve(schedule, trace_family())});
+      parsed.push_back(route(parse_schedule(name)));
     }
   }
   return parsed;
@@ -141,11 +148,13 @@ std::unique_ptr<replay::Workload> ReplayCommand::workload() const {
 }
 
 void ReplayCommand::run() const {
-  if (backend != "cpu") throw InvalidArgument(fmt::format("backend is '{}', must be cpu", backend));
+  if (backend != "cpu" && backend != "cuda")
+    throw InvalidArgument(fmt::format("backend is '{}', must be cpu or cuda", backend));
   if (clock != "measured" && clock != "profile")
     throw InvalidArgument(fmt::format("clock is '{}', must be measured or profile", clock));
   if (checks < 0) throw InvalidArgument(fmt::format("check is {}, must be >= 0", checks));
-  if (num_sms < 1) throw InvalidArgument(fmt::format("num-sms is {}, must be >= 1", num_sms));
+  const bool sms_given = num_sms_option->count() > 0;
+  if (sms_given && num_sms < 1) throw InvalidArgument(fmt::format("num-sms is {}, must be >= 1", num_sms));
 
   replay::ReplayOptions options;
   options.shape = shape.shape;
@@ -162,35 +171,25 @@ void ReplayCommand::run() const {
     options.router = &*router;
   }
 
-  const std::unique_ptr<Backend> engine = make_cpu_backend({.num_threads = threads, .simd_target = {}});
+  if (backend == "cuda") require_cuda_device();
   const std::unique_ptr<replay::Workload> load = workload();
-  if (const std::string why = engine->capabilities().why_not(options.shape, options.dtype, shape.page_size);
-      !why.empty())
-    throw Unsupported(why);
-  const replay::KvPool pool(options.shape, options.dtype, shape.page_size, load->num_pages(), family.seed);
-  KvReaders readers(threads);
-  replay::CacheEvictor evictor(readers, pool, options.shape);
+  const PlatformOptions wanted{.shape = options.shape,
+                               .dtype = options.dtype,
+                               .page_size = shape.page_size,
+                               .num_pages = load->num_pages(),
+                               .seed = family.seed,
+                               .num_threads = threads};
+  const ReplayPlatform platform = backend == "cuda" ? make_cuda_platform(wanted) : make_cpu_platform(wanted);
   Progress progress("replay", options.max_steps);
-  const replay::ReplayHooks hooks{
-      .evict = [&](const Step& step) { evictor.evict(step); },
-      .read_limit_us =
-          [&](const Step& step) {
-            const auto begin = std::chrono::steady_clock::now();
-            (void)readers.read_pages(step, pool.view());
-            return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
-          },
-      .progress = [&](std::int64_t done) { progress.update(done); }};
-  const replay::ReplayResult result = replay::run_replay(*load, *engine, pool.view(), options, hooks);
+  options.progress = [&](std::int64_t done) { progress.update(done); };
+  const replay::ReplayResult result = replay::run_replay(*load, *platform.device, options);
 
-  const ReplayContext context{
-      .shape = options.shape,
-      .dtype = options.dtype,
-      .backend = fmt::format("cpu, {} threads, {}", readers.num_threads(), cpu_simd_target()),
-      .cache_state =
-          evictor.always_cold()
-              ? fmt::format("cold cache: {} MiB of other pages are read before each run", evictor.cache_bytes() >> 20)
-              : std::string("CACHE WARM at times: the pool is too small to evict a step's pages by"),
-      .num_sms = num_sms};
+  const ReplayContext context{.shape = options.shape,
+                              .dtype = options.dtype,
+                              .backend = platform.name,
+                              .cache_state = platform.device->cache_state(),
+                              .num_sms = sms_given ? num_sms : platform.num_sms,
+                              .on_gpu = backend == "cuda"};
   if (result.steps == 0) throw InvalidArgument("the workload has no step to replay");
   fmt::print("{}", replay_text(result, context));
   if (!json.empty()) report::write_json_file(json, replay_json(result, context));

@@ -21,6 +21,16 @@ struct PerStep {
   double steps;
 };
 
+/// Times of steps: milliseconds of a CPU, microseconds of a GPU.
+struct StepTime {
+  explicit StepTime(bool on_gpu) : unit(on_gpu ? "us" : "ms"), in_us(on_gpu) {}
+  [[nodiscard]] std::string operator()(double us) const {
+    return in_us ? fmt::format("{:.1f}", us) : fmt::format("{:.2f}", us / 1e3);
+  }
+  const char* unit;
+  bool in_us;
+};
+
 double gb_per_s(double bytes, double us) { return us > 0.0 ? bytes / us / 1e3 : 0.0; }
 
 std::string check_text(const replay::ReplayResult& result, const ReplayContext& context) {
@@ -37,6 +47,7 @@ std::string check_text(const replay::ReplayResult& result, const ReplayContext& 
 
 std::string replay_text(const replay::ReplayResult& result, const ReplayContext& context) {
   const PerStep mean(result);
+  const StepTime time(context.on_gpu);
   const double kv_bytes = mean(result.useful_kv_bytes);
   std::string text;
   text +=
@@ -53,19 +64,19 @@ std::string replay_text(const replay::ReplayResult& result, const ReplayContext&
   const double limit_us = result.routes.front().limit_us;
   if (limit_us > 0.0) {
     text += fmt::format(
-        "limit      {:.1f} GB/s: {:.2f} ms a step to read its pages through the block table and do "
+        "limit      {:.1f} GB/s: {} {} a step to read its pages through the block table and do "
         "nothing else, timed at each step\n",
-        gb_per_s(mean(result.page_bytes), limit_us), limit_us / 1e3);
+        gb_per_s(mean(result.page_bytes), limit_us), time(limit_us), time.unit);
   }
   text += check_text(result, context) + '\n';
 
   report::Table table({"route", "tokens/s", "step mean", "p50", "p95", "p99", "plan", "KV", "of", "launches", "merge",
                        fmt::format("CTAs/{}", context.num_sms), "max |e|", "mean |e|", "rel. L2"},
-                      {"", "", "ms", "ms", "ms", "ms", "us", "GB/s", "limit", "a step", "MiB", "SMs", "", "", "worst"});
+                      {"", "", time.unit, time.unit, time.unit, time.unit, "us", "GB/s", "limit", "a step", "MiB",
+                       "SMs", "", "", "worst"});
   for (const replay::RouteResult& r : result.routes) {
-    table.add({r.name, fmt::format("{:.1f}", r.tokens_per_s), fmt::format("{:.2f}", r.time_us.mean / 1e3),
-               fmt::format("{:.2f}", r.time_us.p50 / 1e3), fmt::format("{:.2f}", r.time_us.p95 / 1e3),
-               fmt::format("{:.2f}", r.time_us.p99 / 1e3), fmt::format("{:.0f}", r.plan_us.mean),
+    table.add({r.name, fmt::format("{:.1f}", r.tokens_per_s), time(r.time_us.mean), time(r.time_us.p50),
+               time(r.time_us.p95), time(r.time_us.p99), fmt::format("{:.{}f}", r.plan_us.mean, context.on_gpu ? 1 : 0),
                fmt::format("{:.1f}", gb_per_s(kv_bytes, r.time_us.mean)),
                limit_us > 0.0 ? fmt::format("{:.0f}%", 100.0 * limit_us / r.time_us.mean) : "-",
                fmt::format("{:.2f}", mean(r.executed.launches)),
@@ -76,9 +87,9 @@ std::string replay_text(const replay::ReplayResult& result, const ReplayContext&
   }
   text += table.text();
   text +=
-      "\nA step is one layer's attention, planning apart; tokens/s counts both. Launches, merge traffic and CTAs are "
-      "what\n"
-      "ran, and what a GPU would be given. KV GB/s counts tokens, the limit whole pages.\n";
+      "\nA step is one layer's attention, planning apart; tokens/s counts both. Launches, merge traffic and CTAs are ";
+  text += context.on_gpu ? "what\nran; times are the GPU's. " : "what\nran, and what a GPU would be given. ";
+  text += "KV GB/s counts tokens, the limit whole pages.\n";
   return text;
 }
 

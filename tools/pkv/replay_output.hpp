@@ -17,6 +17,7 @@ struct ReplayContext {
   std::string backend;      ///< name and threads
   std::string cache_state;  ///< how the caches were before each run
   int num_sms = 28;         ///< that CTAs are divided by
+  bool on_gpu = false;      ///< times are short enough for microseconds
 };
 
 [[nodiscard]] std::string replay_text(const replay::ReplayResult& result, const ReplayContext& context);

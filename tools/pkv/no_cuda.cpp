@@ -1,0 +1,21 @@
+// What needs CUDA, in a build without it.
+
+#include "bench.hpp"
+#include "cuda_device.hpp"
+#include "persistentkv/core/error.hpp"
+#include "replay_platform.hpp"
+
+namespace pkv::cli {
+
+void require_cuda_device() {
+  throw Unsupported("this build has no CUDA: run scripts/setup-cuda, or install a toolkit, and build again");
+}
+
+void bench_cuda(const BenchOptions& /*options*/) { require_cuda_device(); }
+
+ReplayPlatform make_cuda_platform(const PlatformOptions& /*options*/) {
+  require_cuda_device();
+  return {};
+}
+
+}  // namespace pkv::cli
