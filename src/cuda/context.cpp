@@ -1,5 +1,6 @@
 #include "context.hpp"
 
+#include "kernels/params.hpp"
 #include "persistentkv/core/error.hpp"
 #include "support/check.hpp"
 
@@ -12,7 +13,6 @@ namespace pkv::cuda {
 
 namespace {
 
-constexpr int kMaxWarps = 8;
 constexpr int kOldest = 80;
 
 void require(const char* name, int value, int high) {
@@ -33,10 +33,12 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
   require("max_ctas", config.max_ctas, 1 << 20);
   require("max_warps", config.max_warps, kMaxWarps);
   require("max_shared_bytes", config.max_shared_bytes, 1 << 30);
-  if (config.device >= 0 && config.device >= cuda_device_count()) {
+  if (config.device >= 0 && cuda_device_count() > 0 && config.device >= cuda_device_count()) {
     throw InvalidArgument(
         fmt::format("device is {}, must be below the number of CUDA devices, {}", config.device, cuda_device_count()));
   }
+  if (cuda_device_count() == 0)
+    throw CudaError("no CUDA device: there is no NVIDIA GPU here, or its driver is too old");
   device_ = cuda_device_info(config.device);
   if (device_.compute_capability < kOldest) {
     throw Unsupported(fmt::format("{} has compute capability {}.{}, must be at least {}.{}", device_.name,
@@ -55,7 +57,8 @@ CudaContext::~CudaContext() {
   if (uploads_ != nullptr) (void)cudaStreamDestroy(uploads_);
 }
 
-KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& kernels, const GroupCut& group) {
+KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& kernels, const GroupCut& group,
+                                    int max_warps) {
   const std::scoped_lock lock(mutex_);
   const int warp_bytes =
       kernels.ring_bytes + group.heads_per_unit * kernels.part_floats * static_cast<int>(sizeof(float));
@@ -82,7 +85,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
           "cudaFuncSetAttribute");
     configured_.push_back(launch);
   }
-  launch.warps = std::min(launch.shared_bytes / warp_bytes, kMaxWarps);
+  launch.warps = std::min(launch.shared_bytes / warp_bytes, max_warps);
   if (config_.max_warps > 0) launch.warps = std::min(launch.warps, config_.max_warps);
   if (launch.warps < 1) {
     throw Unsupported(fmt::format("a CTA has {} bytes of shared memory, must have {} for this shape",

@@ -45,9 +45,10 @@ class CudaContext {
   /// CTAs that `stream` has by default.
   [[nodiscard]] int stream_ctas() const noexcept { return stream_ctas_; }
 
-  /// A decoding kernel with as many warps as fit. Throws Unsupported where not one does, or where this build has no
-  /// code for the device.
-  [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group);
+  /// A decoding kernel with as many warps as fit, up to `max_warps`. Throws Unsupported where not one does, or where
+  /// this build has no code for the device.
+  [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group,
+                                       int max_warps);
 
   /// Memory of `size_bytes` that nobody uses. What is in it is what its last user of the same layout left, zeros at
   /// first: users whose counters return to zero need not clear them.

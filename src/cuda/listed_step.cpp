@@ -11,6 +11,7 @@ namespace pkv::cuda {
 namespace {
 
 constexpr int kMergeThreads = 256;
+constexpr int kListedWarps = 4;  // small CTAs, of which an SM holds several: one reads while another merges
 
 std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -55,7 +56,7 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
     : context_(std::move(context)),
       step_(step),
       group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
-      decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_)),
+      decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, kListedWarps)),
       merge_(kernels.merge[group_.blocks - 1]),
       on_device_(context_, step, group_),
       launches_(plan.launches().begin(), plan.launches().end()),

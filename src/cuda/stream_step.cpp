@@ -41,10 +41,14 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
       step_(step),
       options_(options),
       group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
-      kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_)),
+      kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kMaxWarps)),
       on_device_(context_, step, group_) {
   const int units = step.shape.num_kv_heads * group_.chunks;
-  if (options_.num_workers == 0) options_.num_workers = context_->stream_ctas();
+  if (options_.num_workers == 0) {
+    options_.num_workers = context_->stream_ctas();
+    // At least a tile for every warp: more CTAs than that have nothing to read sooner, and parts to be merged.
+    if (options_.min_run_tokens == 0) options_.min_run_tokens = kernel_.warps * options_.tile_tokens * group_.blocks;
+  }
   StreamCut().assign(step.shape.num_kv_heads, {}, options_);  // refuses what the host's planner refuses
   if (most_cost(step, on_device_.params(), options_) > static_cast<double>(arith::kMaxTotalCost)) {
     throw InvalidArgument(
@@ -76,8 +80,9 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   stream_.tile_tokens = arith::Divisor(options_.tile_tokens);
   stream_.whole = arith::WholeUnits(step.batch * units, workers);
   stream_.segment_cost_tokens = options_.segment_cost_tokens;
-  // Runs may also be a tile long each, however many there are.
-  stream_.wide = most_cost(step, on_device_.params(), options_) + 1.0 * workers * options_.tile_tokens >= 0x1p31;
+  stream_.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
+  // Runs may also be of the least length each, however many there are.
+  stream_.wide = most_cost(step, on_device_.params(), options_) + 1.0 * workers * stream_.min_run_tokens >= 0x1p31;
 }
 
 void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) {

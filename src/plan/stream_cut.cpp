@@ -22,6 +22,8 @@ void check(int num_kv_heads, const PlanOptions& options) {
   if (options.segment_cost_tokens < 0 || options.segment_cost_tokens > 1 << 20)
     throw InvalidArgument(
         fmt::format("segment_cost_tokens is {}, must be in [0, {}]", options.segment_cost_tokens, 1 << 20));
+  if (options.min_run_tokens < 0 || options.min_run_tokens > 1 << 20)
+    throw InvalidArgument(fmt::format("min_run_tokens is {}, must be in [0, {}]", options.min_run_tokens, 1 << 20));
   detail::validate_tile_tokens(options.tile_tokens);
 }
 
@@ -49,9 +51,10 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   }
   sum_costs();
   const std::int64_t units = live * num_kv_heads;
+  const std::int64_t least = std::max(options.min_run_tokens, tile_tokens_);
   const auto cut = arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
                                                  arith::WholeUnits(units, num_workers_), segment_cost_tokens_,
-                                                 arith::Divisor(num_workers_), tile_tokens_);
+                                                 arith::Divisor(num_workers_), least);
   run_tokens_ = cut.runs.base;
   longer_runs_ = cut.runs.longer;
   if (cut.segment_cost != segment_cost_tokens_) {

@@ -37,6 +37,7 @@ struct PlanOptions {
 
   // kStream
   int num_workers = 0;           ///< CTAs or threads that share the step; required, >= 1
+  int min_run_tokens = 0;        ///< the least a worker is given, in cost; less than a tile: a tile
   int segment_cost_tokens = 64;  ///< what beginning a segment costs, in tokens of reading; >= 0
 };
 

@@ -8,6 +8,8 @@
 
 namespace pkv::cuda {
 
+inline constexpr int kMaxWarps = 8;  ///< of a CTA
+
 /// An array of int32 or int64; null: absent.
 struct IndexParams {
   const void* data = nullptr;
@@ -103,6 +105,7 @@ struct StreamParams {
   arith::Divisor tile_tokens;
   arith::WholeUnits whole;  ///< if all rows are alike
   int segment_cost_tokens = 0;
+  int min_run_tokens = 0;
   bool wide = false;  ///< costs may reach 2^31
 };
 

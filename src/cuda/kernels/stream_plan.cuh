@@ -11,8 +11,6 @@
 
 namespace pkv::cuda {
 
-inline constexpr int kMaxWarps = 8;
-
 /// CTAs that have parts of one unit.
 struct Sharers {
   int first;
@@ -52,10 +50,11 @@ class StreamPlan {
       rows_alike = sum_in_warp();
     }
     has_empty_rows_ = rows_alike.live < step_.batch;
-    const arith::StepCut<Int> cut = rows_alike.live == step_.batch || rows_alike.tokens == 0
-                                        ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units,
-                                                               stream_.whole, segment_cost_, stream_.workers, tile_)
-                                        : cut_some_rows(total_, rows_alike, step_, stream_);
+    const arith::StepCut<Int> cut =
+        rows_alike.live == step_.batch || rows_alike.tokens == 0
+            ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units, stream_.whole,
+                                   segment_cost_, stream_.workers, static_cast<Int>(stream_.min_run_tokens))
+            : cut_some_rows(total_, rows_alike, step_, stream_);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_) resum(cut.segment_cost, rows_alike.tokens);
   }
@@ -139,7 +138,7 @@ class StreamPlan {
     const std::int64_t units = std::int64_t{alike.live} * step.num_units;
     return arith::cut_step<Int>(total, alike.tokens, static_cast<Int>(units),
                                 arith::WholeUnits(units, stream.workers.value), stream.segment_cost_tokens,
-                                stream.workers, static_cast<Int>(stream.tile_tokens.value));
+                                stream.workers, static_cast<Int>(stream.min_run_tokens));
   }
 
   /// Of rows that are alike, once their segments' constant is another.

@@ -86,16 +86,16 @@ struct StepCut {
 /// constant.
 template <class Int>
 PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units, const WholeUnits& whole,
-                                                Int segment_cost, const Divisor& workers, Int tile_tokens) {
+                                                Int segment_cost, const Divisor& workers, Int least) {
   if (tokens > 0 && whole.units_per_worker > 0)
     return {Runs<Int>::exact(total, static_cast<Int>(whole.units_per_worker) * (tokens + segment_cost)), segment_cost};
   if (tokens > 0 && whole.shares_units) {
     // The least constant that lets every unit begin with a worker.
     const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
     const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
-    if (each >= tile_tokens) return {Runs<Int>::exact(padded * units, each), padded - tokens};
+    if (each >= least) return {Runs<Int>::exact(padded * units, each), padded - tokens};
   }
-  return {Runs<Int>(total, workers, tile_tokens), segment_cost};
+  return {Runs<Int>(total, workers, least), segment_cost};
 }
 
 struct UnitPlace {
