@@ -84,7 +84,6 @@ class BlockPipeline {
       Prefetcher<T> prefetcher(scratch_.blocks[1], head_dim_);
       score(scratch_.blocks[0], scores(0), prefetcher);
       prefetcher.finish();
-      for (int b = 2; b + 1 < kBlocksKnown; ++b) Prefetcher<T>(scratch_.blocks[b], head_dim_).finish();
     }
     int i = 0;
     for (int parity = 0; scratch_.blocks[i].segment != nullptr; i = (i + 1) % kBlocksKnown, parity ^= 1) {

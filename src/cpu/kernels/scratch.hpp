@@ -9,9 +9,9 @@
 
 namespace pkv::detail {
 
-/// Blocks whose addresses are known: the one that is accumulated, the one that is scored, one that is on its way, and
-/// the one that is asked for.
-inline constexpr int kBlocksKnown = 4;
+/// Blocks whose addresses are known: the one that is accumulated, the one that is scored, and the one that is asked
+/// for.
+inline constexpr int kBlocksKnown = 3;
 
 /// What a thread has done in a run.
 struct WorkCounts {
