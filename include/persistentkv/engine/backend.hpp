@@ -27,7 +27,7 @@ struct Capabilities {
   int max_head_dim = 0;
   int max_group_size = 0;  ///< 0: any
   int min_page_size = 1;
-  int alignment_bytes = 1;            ///< of data and strides of q, K, V and out, where more than an element's size
+  int alignment_bytes = 1;      ///< of data and strides of q, K, V and out, where more than an element's size
   bool any_plan = false;        ///< prepare(step, plan) accepts any valid plan
   bool device_lengths = false;  ///< lengths and page table may be device-resident
 
