@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <tbb/info.h>
 
 #include <algorithm>
 #include <limits>
@@ -70,7 +69,7 @@ class CpuBackend final : public Backend {
                                                       const PlanOptions& options) override {
     check(step);
     PlanOptions chosen = options;
-    if (chosen.num_workers == 0) chosen.num_workers = context_->num_threads;
+    if (chosen.num_workers == 0) chosen.num_workers = context_->threads.num_threads();
     const std::vector<std::int32_t> lengths = row_lengths(step);
     const std::vector<std::int32_t> capacities = row_capacities(step);
     WorkPlan plan = make_plan(schedule, {step.shape, lengths, capacities}, chosen);
@@ -121,11 +120,8 @@ class CpuBackend final : public Backend {
 std::unique_ptr<Backend> make_cpu_backend(const CpuBackendConfig& config) {
   if (config.num_threads < 0 || config.num_threads > kMaxThreads)
     throw InvalidArgument(fmt::format("num_threads is {}, must be in [0, {}]", config.num_threads, kMaxThreads));
-  // More threads than the machine gives would only share its cores, and TBB would print a warning.
-  const int available = tbb::info::default_concurrency();
-  const int threads = config.num_threads > 0 ? std::min(config.num_threads, available) : available;
   return std::make_unique<CpuBackend>(
-      std::make_shared<detail::CpuContext>(threads, choose_kernels(config.simd_target)));
+      std::make_shared<detail::CpuContext>(config.num_threads, choose_kernels(config.simd_target)));
 }
 
 std::string cpu_simd_target() { return cpu_simd_targets().front(); }

@@ -3,9 +3,6 @@
 #include "kernels/output.hpp"
 #include "persistentkv/core/error.hpp"
 
-#include <tbb/parallel_for.h>
-#include <tbb/partitioner.h>
-
 #include <algorithm>
 
 namespace pkv::detail {
@@ -45,13 +42,14 @@ CpuPreparedStep::CpuPreparedStep(std::shared_ptr<CpuContext> context, const Step
   for (std::size_t m = 0; m < plan_.merges().size(); ++m)
     for (const std::int32_t slot : plan_.slots(plan_.merges()[m])) merge_of_slot_[slot] = static_cast<std::int32_t>(m);
 
+  const int num_threads = context_->threads.num_threads();
   const std::int64_t slots = round_up_to_line(plan_.num_slots() * args_.slot_floats());
   const std::int64_t each = round_up_to_line(Scratch::num_floats(args_));
-  floats_ = hwy::AllocateAligned<float>(static_cast<std::size_t>(slots + each * context_->num_threads));
+  floats_ = hwy::AllocateAligned<float>(static_cast<std::size_t>(slots + each * num_threads));
   if (floats_ == nullptr) throw std::bad_alloc();
   args_.slots = floats_.get();
-  scratch_.resize(context_->num_threads);
-  for (int t = 0; t < context_->num_threads; ++t) scratch_[t].place(floats_.get() + slots + t * each, args_);
+  scratch_.resize(num_threads);
+  for (int t = 0; t < num_threads; ++t) scratch_[t].place(floats_.get() + slots + t * each, args_);
 }
 
 void CpuPreparedStep::run(const Layer& layer, StreamHandle /*stream*/) {
@@ -63,9 +61,7 @@ void CpuPreparedStep::run(const Layer& layer, StreamHandle /*stream*/) {
 
   executed_ = {};
   write_empty_rows();
-  context_->arena.execute([this] {
-    for (const Launch& launch : plan_.launches()) execute(launch);
-  });
+  for (const Launch& launch : plan_.launches()) execute(launch);
   for (const Scratch& scratch : scratch_) {
     executed_.decode_ctas += scratch.counts.workers;
     executed_.segments += scratch.counts.segments;
@@ -97,33 +93,31 @@ void CpuPreparedStep::execute(const Launch& launch) {
   const bool merges_only = launch.kind == Launch::Kind::kMerge;
   executed_.merge_launches += merges_only ? 1 : 0;
   const bool merge = launch.kind == Launch::Kind::kDecodeMerge;
-  const auto item = [&](std::int32_t i) {
+  const auto item = [&](std::int64_t i, int thread) {
     if (merges_only)
-      run_merge(plan_.merges()[i]);
+      run_merge(plan_.merges()[launch.begin + i], scratch_[thread]);
     else
-      run_worker(i, merge);
+      run_worker(static_cast<int>(launch.begin + i), merge, scratch_[thread]);
   };
-  // One item a task: workers may be as long as the whole step, and no thread should sit on two of them.
-  if (merges_only)
-    tbb::parallel_for(launch.begin, launch.end, item);
-  else
-    tbb::parallel_for(launch.begin, launch.end, item, tbb::simple_partitioner());
+  // A worker may be as long as the whole step.
+  context_->threads.for_each(launch.end - launch.begin,
+                             merges_only ? ThreadTeam::Items::kShort : ThreadTeam::Items::kLong, item);
 }
 
-void CpuPreparedStep::run_worker(int worker, bool merge) {
+void CpuPreparedStep::run_worker(int worker, bool merge, Scratch& scratch) {
   const std::span<const Segment> segments = plan_.worker(worker);
-  context_->kernels.decode(step_.dtype)(args_, segments, scratch());
+  context_->kernels.decode(step_.dtype)(args_, segments, scratch);
   if (!merge) return;
   for (const Segment& segment : segments) {
     if (segment.slot == Segment::kNoSlot) continue;
     const std::int32_t m = merge_of_slot_[segment.slot];
     // Release what this thread wrote, acquire what the others did.
-    if (waits_[m].fetch_sub(1, std::memory_order_acq_rel) == 1) run_merge(plan_.merges()[m]);
+    if (waits_[m].fetch_sub(1, std::memory_order_acq_rel) == 1) run_merge(plan_.merges()[m], scratch);
   }
 }
 
-void CpuPreparedStep::run_merge(const Merge& merge) { context_->kernels.merge(args_, merge, scratch()); }
-
-Scratch& CpuPreparedStep::scratch() { return scratch_[tbb::this_task_arena::current_thread_index()]; }
+void CpuPreparedStep::run_merge(const Merge& merge, Scratch& scratch) {
+  context_->kernels.merge(args_, merge, scratch);
+}
 
 }  // namespace pkv::detail

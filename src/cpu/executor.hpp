@@ -4,9 +4,9 @@
 
 #include "kernels/kernel_table.hpp"
 #include "persistentkv/engine/backend.hpp"
+#include "persistentkv/parallel/thread_team.hpp"
 
 #include <hwy/aligned_allocator.h>
-#include <tbb/task_arena.h>
 
 #include <atomic>
 #include <memory>
@@ -16,11 +16,10 @@ namespace pkv::detail {
 
 /// What a backend shares with the steps it has prepared, which may outlive it.
 struct CpuContext {
-  explicit CpuContext(int threads, const KernelTable& table) : num_threads(threads), kernels(table), arena(threads) {}
+  CpuContext(int num_threads, const KernelTable& table) : kernels(table), threads(num_threads) {}
 
-  int num_threads;
   const KernelTable& kernels;
-  tbb::task_arena arena;
+  ThreadTeam threads;
 };
 
 class CpuPreparedStep final : public PreparedStep {
@@ -35,9 +34,8 @@ class CpuPreparedStep final : public PreparedStep {
   void bind(const Layer& layer);
   void write_empty_rows();
   void execute(const Launch& launch);
-  void run_worker(int worker, bool merge);
-  void run_merge(const Merge& merge);
-  [[nodiscard]] Scratch& scratch();
+  void run_worker(int worker, bool merge, Scratch& scratch);
+  void run_merge(const Merge& merge, Scratch& scratch);
 
   std::shared_ptr<CpuContext> context_;
   Step step_;

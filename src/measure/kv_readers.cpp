@@ -1,13 +1,10 @@
 #include "persistentkv/measure/kv_readers.hpp"
 
 #include "persistentkv/core/error.hpp"
+#include "persistentkv/parallel/thread_team.hpp"
 #include "read_kernels.hpp"
 
 #include <fmt/format.h>
-#include <tbb/info.h>
-#include <tbb/parallel_for.h>
-#include <tbb/partitioner.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
@@ -73,32 +70,25 @@ std::uint64_t read_task(const detail::ReadKernels& kernels, const Step& step, co
 }  // namespace
 
 struct KvReaders::Impl {
-  explicit Impl(int num_threads) : arena(num_threads) {}
+  explicit Impl(int num_threads) : threads(num_threads) {}
 
-  tbb::task_arena arena;
+  ThreadTeam threads;
   const detail::ReadKernels& kernels = detail::read_kernels();
   std::atomic<std::uint64_t> consumed{0};  // so that no compiler may leave a load out
   std::vector<PageTask> tasks;
 
   template <class Task>
   void for_each(std::int64_t count, const Task& task) {
-    arena.execute([&] {
-      tbb::parallel_for(
-          std::int64_t{0}, count, [&](std::int64_t i) { consumed.fetch_xor(task(i), std::memory_order_relaxed); },
-          tbb::simple_partitioner());
-    });
+    threads.for_each(count, ThreadTeam::Items::kLong,
+                     [&](std::int64_t i, int /*thread*/) { consumed.fetch_xor(task(i), std::memory_order_relaxed); });
   }
 };
 
-KvReaders::KvReaders(int num_threads) {
-  if (num_threads < 0) throw InvalidArgument(fmt::format("num_threads is {}, must be >= 0", num_threads));
-  const int available = tbb::info::default_concurrency();
-  impl_ = std::make_unique<Impl>(num_threads > 0 ? std::min(num_threads, available) : available);
-}
+KvReaders::KvReaders(int num_threads) : impl_(std::make_unique<Impl>(num_threads)) {}
 
 KvReaders::~KvReaders() = default;
 
-int KvReaders::num_threads() const noexcept { return impl_->arena.max_concurrency(); }
+int KvReaders::num_threads() const noexcept { return impl_->threads.num_threads(); }
 
 std::int64_t KvReaders::read_pages(const Step& step, const KvCacheView& kv) {
   const PageRuns tensors[2] = {{kv.k, kv, step.shape}, {kv.v, kv, step.shape}};

@@ -1,10 +1,9 @@
 #include "accuracy.hpp"
 
+#include "persistentkv/parallel/thread_team.hpp"
 #include "persistentkv/reference/reference_decode.hpp"
 
 #include <fmt/format.h>
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <cmath>
@@ -42,16 +41,14 @@ StepOracle::StepOracle(const Step& step, const Layer& layer)
   lse_.resize(static_cast<std::size_t>(results));
   const int kv_heads = step.shape.num_kv_heads;
   const int group = step.shape.group_size();
-  tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, batch_ * kv_heads, 1), [&](const auto& range) {
-    for (std::int64_t unit = range.begin(); unit < range.end(); ++unit) {
-      const std::vector<ReferenceResult> results =
-          reference_decode_group(step, layer, unit / kv_heads, static_cast<int>(unit % kv_heads));
-      for (int g = 0; g < group; ++g) {
-        const ReferenceResult& result = results[static_cast<std::size_t>(g)];
-        const std::int64_t at = unit * group + g;
-        std::copy(result.out.begin(), result.out.end(), out_.begin() + at * head_dim_);
-        lse_[static_cast<std::size_t>(at)] = result.lse;
-      }
+  ThreadTeam().for_each(batch_ * kv_heads, ThreadTeam::Items::kLong, [&](std::int64_t unit, int /*thread*/) {
+    const std::vector<ReferenceResult> results =
+        reference_decode_group(step, layer, unit / kv_heads, static_cast<int>(unit % kv_heads));
+    for (int g = 0; g < group; ++g) {
+      const ReferenceResult& result = results[static_cast<std::size_t>(g)];
+      const std::int64_t at = unit * group + g;
+      std::copy(result.out.begin(), result.out.end(), out_.begin() + at * head_dim_);
+      lse_[static_cast<std::size_t>(at)] = result.lse;
     }
   });
 }

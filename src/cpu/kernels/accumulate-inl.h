@@ -15,22 +15,16 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// Vectors of V that are accumulated at once, for four heads: 16 accumulators of 32 registers, or 8 of 16.
-inline constexpr int kValueVectors = kLanes == 16 ? 4 : 2;
-
-/// Tokens for each step of the prefetcher.
-inline constexpr int kStepTokens = 4;
-
-/// Elements [at, at + kVectors * kLanes) of acc. Steps `prefetcher` with every fourth token.
+/// Elements [at, at + kVectors * kLanes) of acc.
 template <class T, int kVectors>
 HWY_INLINE void accumulate_slice(const TokenBlock& block, int at, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher) {
+                                 float* HWY_RESTRICT acc, Prefetcher<T>& prefetcher) {
   const Floats df;
   FloatVec sums[kChunkHeads][kVectors];
   for (int h = 0; h < kChunkHeads; ++h)
     for (int i = 0; i < kVectors; ++i) sums[h][i] = hn::Load(df, acc + h * head_dim + at + i * kLanes);
   for (int t = 0; t < block.tokens; ++t) {
-    if (t % kStepTokens == 0) prefetcher.step();
+    prefetcher.step(t);
     const T* HWY_RESTRICT v = reinterpret_cast<const T*>(block.v[t]) + at;
     FloatVec v_vector[kVectors];
     for (int i = 0; i < kVectors; ++i) v_vector[i] = load_wide(v + i * kLanes);
@@ -46,11 +40,11 @@ HWY_INLINE void accumulate_slice(const TokenBlock& block, int at, int head_dim, 
 /// acc[h] += sum over the block's tokens of weights[t, h] * v[t].
 template <class T>
 HWY_INLINE void accumulate_block(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, Prefetcher& prefetcher) {
-  constexpr int kSlice = kValueVectors * kLanes;
+                                 float* HWY_RESTRICT acc, Prefetcher<T>& prefetcher) {
+  constexpr int kSlice = kVectorsAtOnce * kLanes;
   int at = 0;
   for (; at + kSlice <= head_dim; at += kSlice)
-    accumulate_slice<T, kValueVectors>(block, at, head_dim, weights, acc, prefetcher);
+    accumulate_slice<T, kVectorsAtOnce>(block, at, head_dim, weights, acc, prefetcher);
   for (; at < head_dim; at += kLanes) accumulate_slice<T, 1>(block, at, head_dim, weights, acc, prefetcher);
 }
 

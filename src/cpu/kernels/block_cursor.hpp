@@ -15,7 +15,7 @@ namespace pkv::detail {
 /// Segments that go together, at most.
 inline constexpr int kMaxTogether = 8;
 
-/// Consecutive tokens of one segment.
+/// Consecutive tokens of one segment, in any order.
 struct TokenBlock {
   const Segment* segment = nullptr;  ///< null: there is no block
   int lane = 0;                      ///< which of the segments that are under way together
@@ -70,6 +70,12 @@ class BlockCursor {
     return b.row == a.row && b.kv_head == a.kv_head + 1 && b.tile_begin == a.tile_begin && b.tile_end == a.tile_end;
   }
 
+  /// Where token i of a block stands in it: a full block is walked by pieces side by side.
+  static int place(int i, int tokens) noexcept {
+    constexpr int kPieceTokens = kBlockTokens / kPieces;
+    return tokens == kBlockTokens ? i % kPieceTokens * kPieces + i / kPieceTokens : i;
+  }
+
   void fill(TokenBlock& block) const noexcept {
     const char* k_head = args_.k.data + block.segment->kv_head * args_.k.head_bytes;
     const char* v_head = args_.v.data + block.segment->kv_head * args_.v.head_bytes;
@@ -82,8 +88,9 @@ class BlockCursor {
       const char* k = k_head + id * args_.k.page_bytes + in_page * args_.k.token_bytes;
       const char* v = v_head + id * args_.v.page_bytes + in_page * args_.v.token_bytes;
       for (; i < stop; ++i, k += args_.k.token_bytes, v += args_.v.token_bytes) {
-        block.k[i] = k;
-        block.v[i] = v;
+        const int at = place(i, block.tokens);
+        block.k[at] = k;
+        block.v[at] = v;
       }
     }
     for (; i % kChunkHeads != 0; ++i) {

@@ -76,15 +76,12 @@ template <class T>
 class BlockPipeline {
  public:
   HWY_INLINE BlockPipeline(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
-      : args_(args), scratch_(scratch), cursor_(args, segments), head_dim_(args.head_dim), chunks_(args.num_chunks()) {
-    const int slices = head_dim_ / (kValueVectors * kLanes) + head_dim_ / kLanes % kValueVectors;
-    steps_ = chunks_ * (kBlockTokens / kScoreTokens + slices * kBlockTokens / kStepTokens);
-  }
+      : args_(args), scratch_(scratch), cursor_(args, segments), head_dim_(args.head_dim), chunks_(args.num_chunks()) {}
 
   HWY_INLINE void run() {
     for (TokenBlock& block : scratch_.blocks) cursor_.read(block);
     if (scratch_.blocks[0].segment != nullptr) {
-      Prefetcher prefetcher(scratch_.blocks[1], vector_bytes(), steps_);
+      Prefetcher<T> prefetcher(scratch_.blocks[1], head_dim_);
       score(scratch_.blocks[0], scores(0), prefetcher);
       prefetcher.finish();
     }
@@ -93,7 +90,7 @@ class BlockPipeline {
       TokenBlock& block = scratch_.blocks[i];
       const TokenBlock& next = scratch_.blocks[(i + 1) % kBlocksKnown];
       SoftmaxState& state = scratch_.states[block.lane];
-      Prefetcher prefetcher(scratch_.blocks[(i + kBlocksKnown - 1) % kBlocksKnown], vector_bytes(), steps_);
+      Prefetcher<T> prefetcher(scratch_.blocks[(i + kBlocksKnown - 1) % kBlocksKnown], head_dim_);
       if (block.first) reset_state(args_, state);
       for (int c = 0; c < chunks_; ++c) {
         block_weights(block.tokens, head_dim_, scores(parity) + c * kChunkScores, state.max + c * kChunkHeads,
@@ -113,13 +110,12 @@ class BlockPipeline {
  private:
   static constexpr int kChunkScores = kBlockTokens * kChunkHeads;
 
-  [[nodiscard]] HWY_INLINE int vector_bytes() const { return head_dim_ * static_cast<int>(sizeof(T)); }
   [[nodiscard]] HWY_INLINE float* scores(int parity) const { return scratch_.scores + parity * chunks_ * kChunkScores; }
   [[nodiscard]] HWY_INLINE float* acc(const SoftmaxState& state, int chunk) const {
     return state.acc + std::int64_t{chunk} * kChunkHeads * head_dim_;
   }
 
-  HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher& prefetcher) {
+  HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher<T>& prefetcher) {
     SoftmaxState& state = scratch_.states[block.lane];
     if (block.first) load_queries<T>(args_, *block.segment, state);
     for (int c = 0; c < chunks_; ++c) {
@@ -133,7 +129,6 @@ class BlockPipeline {
   BlockCursor cursor_;
   const int head_dim_;
   const int chunks_;
-  int steps_;  // of the prefetcher while a full block is scored and another one is accumulated
 };
 
 template <class T>

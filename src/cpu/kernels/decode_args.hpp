@@ -15,8 +15,11 @@ namespace pkv::detail {
 
 /// Query heads that the kernels work on together. A group is done in chunks of it, the last one filled up with zeros.
 inline constexpr int kChunkHeads = 4;
-/// Tokens between two looks at the running maximum. K and V of a block stay in L1 while every chunk of heads uses them.
-inline constexpr int kBlockTokens = 16;
+/// Tokens between two looks at the running maximum.
+inline constexpr int kBlockTokens = 64;
+/// Pieces of a full block that are walked side by side, a token of each in turn: memory answers several streams of
+/// requests sooner than one.
+inline constexpr int kPieces = 4;
 /// FP32 lanes of the widest vector.
 inline constexpr int kMaxLanes = 16;
 

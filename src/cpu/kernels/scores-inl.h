@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 
 /// Tokens whose scores are accumulated at once: as many as fill a vector with the scores of a chunk, and two where a
 /// vector holds one token's, so that each load of q serves two.
-inline constexpr int kScoreTokens = kLanes == 16 ? 4 : 2;
+inline constexpr int kScoreTokens = kVectorsAtOnce;
 
 /// Adds up the lanes of four vectors: lane h of each 128-bit block of the result is the sum of that block of heads[h].
 HWY_INLINE FloatVec add_within_blocks(const FloatVec (&heads)[kChunkHeads]) {
@@ -52,13 +52,11 @@ HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RE
 }
 
 /// scores[t, h] = q[h] . k[t] for all tokens of the block and those that fill it up to a multiple of four.
-/// Steps `prefetcher` with each kScoreTokens of them.
 template <class T>
 HWY_INLINE void block_scores(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT q,
-                             float* HWY_RESTRICT scores, Prefetcher& prefetcher) {
+                             float* HWY_RESTRICT scores, Prefetcher<T>& prefetcher) {
   const Floats df;
   for (int t = 0; t < block.tokens; t += kScoreTokens) {
-    prefetcher.step();
     const T* HWY_RESTRICT k[kScoreTokens];
     FloatVec sums[kScoreTokens][kChunkHeads];
     for (int i = 0; i < kScoreTokens; ++i) {
@@ -67,6 +65,7 @@ HWY_INLINE void block_scores(const TokenBlock& block, int head_dim, const float*
     }
     const float* HWY_RESTRICT q_vector = q;
     for (int at = 0; at < head_dim; at += kLanes, q_vector += kChunkHeads * kLanes) {
+      prefetcher.step(at / kLanes);
       FloatVec k_vector[kScoreTokens];
       for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
       for (int h = 0; h < kChunkHeads; ++h) {

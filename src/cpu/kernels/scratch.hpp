@@ -38,8 +38,8 @@ struct Scratch {
   /// Floats behind the arrays.
   [[nodiscard]] static std::int64_t num_floats(const DecodeArgs& args) noexcept {
     const std::int64_t chunks = args.num_chunks();
-    const std::int64_t state = 2 * std::int64_t{kChunkHeads} * args.head_dim + 2 * kMaxLanes;
-    return chunks * (kMaxTogether * state + 2 * kBlockTokens * kChunkHeads);
+    const std::int64_t state = 2 * std::int64_t{kChunkHeads} * args.head_dim + std::int64_t{2} * kMaxLanes;
+    return chunks * (kMaxTogether * state + std::int64_t{2} * kBlockTokens * kChunkHeads);
   }
   /// Lays the arrays out from `base` on, which is aligned to a cache line. head_dim is a multiple of 16: so are all.
   void place(float* base, const DecodeArgs& args) noexcept {
