@@ -202,6 +202,24 @@ TEST_F(CudaBadIndices, TensorRowsOutOfRange) {
   }
 }
 
+/// Memory goes from step to step; what one has found is not the next one's.
+TEST_F(CudaBadIndices, AreTheStepsOwn) {
+  std::vector<std::int32_t> bad = problem_->lengths();
+  bad[1] = INT32_MIN;
+  bad[3] = most_ + 1;
+  const DeviceIndices<std::int32_t> lengths(bad);
+  {
+    Step step = problem_->device_step();
+    step.lengths.values = lengths.view();
+    const auto prepared = prepare(step);
+    prepared->run(problem_->device_layer(), nullptr);
+    check(cudaDeviceSynchronize());
+  }
+  const auto next = prepare(problem_->device_step());
+  next->run(problem_->device_layer(), nullptr);
+  EXPECT_FALSE(next->take_errors(nullptr).any());
+}
+
 }  // namespace
 
 }  // namespace pkv::testing

@@ -118,6 +118,29 @@ TEST_F(CudaStreams, OneWorkspaceForManySteps) {
   EXPECT_TRUE(workspace.guards_intact());
 }
 
+/// The same for steps of other numbers of workers, for the largest of which it is large enough.
+TEST_F(CudaStreams, OneWorkspaceForOtherNumbersOfWorkers) {
+  const Dimensions d = dimensions(6, 60);
+  const int most = 2 * backend_->device().num_sms;
+  const std::size_t size = backend_->stream_workspace_bytes(d.shape, d.dtype, most);
+  DeviceBytes workspace(size, 4096);
+  const std::vector<std::byte> zeros(size);
+  workspace.upload(zeros.data());
+  PagedProblem problem(d, random_);
+  problem.draw(std::vector<std::int32_t>(6, d.capacity_tokens()));
+  for (const int workers : {most, 10, 64, most, 100, most / 2, 33, most}) {
+    SCOPED_TRACE(::testing::Message() << workers << " workers");
+    PlanOptions options = stream_options();
+    options.num_workers = workers;
+    const auto prepared =
+        backend_->prepare(problem.device_step(), Schedule::kStream, options, {workspace.data(), size});
+    problem.poison_outputs();
+    prepared->run(problem.device_layer(), nullptr);
+    ASSERT_EQ(problem.disagreement(), "");
+  }
+  EXPECT_TRUE(workspace.guards_intact());
+}
+
 }  // namespace
 
 }  // namespace pkv::testing
