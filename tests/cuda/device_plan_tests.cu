@@ -19,8 +19,13 @@ using pkv::conformance::Random;
 
 constexpr int kEnds = kMaxWarps + 1;
 
+struct CtaEnd {
+  Place place;
+  Sharers sharers;  // of the unit that the place cuts
+};
+
 struct CtaPlan {
-  PlannedEnd ends[kEnds];
+  CtaEnd ends[kEnds];
   bool has_empty_rows;
 };
 
@@ -30,9 +35,21 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
   __shared__ PlanShared shared;
   const int warps = static_cast<int>(blockDim.x) >> 5, cta = static_cast<int>(blockIdx.x);
   const StepRows rows(step);
-  const Plan plan = make_plan(step, stream, rows, shared, cta);
-  if (threadIdx.x < 32 && lane_id() <= warps) plans[cta].ends[lane_id()] = plan.end;
-  if (threadIdx.x == 0) plans[cta].has_empty_rows = plan.has_empty_rows;
+  CtaEnd end;
+  bool has_empty_rows;
+  if (stream.wide) {
+    const WarpPlan plan = make_wide_plan(step, stream, shared, cta, end.sharers);
+    end.place = plan.place;
+    has_empty_rows = plan.has_empty_rows;
+  } else {
+    StreamPlan<std::int32_t> plan(step, stream, rows, shared.narrow);
+    plan.make();
+    const auto found = plan.end(cta);
+    end = {found.place, plan.sharers(found)};
+    has_empty_rows = plan.has_empty_rows();
+  }
+  if (threadIdx.x < 32 && lane_id() <= warps) plans[cta].ends[lane_id()] = end;
+  if (threadIdx.x == 0) plans[cta].has_empty_rows = has_empty_rows;
 }
 
 struct Case {
@@ -42,6 +59,27 @@ struct Case {
   bool running_sums;  // of the lengths, in int64
   pkv::PlanOptions options;
 };
+
+/// What the engine knows of a step's cost beforehand.
+double cost_bound(const Case& c, double longest) {
+  const int segment = std::max(c.options.segment_cost_tokens, c.options.num_workers);
+  return (longest + segment) * static_cast<double>(c.lengths.size()) * c.units +
+         1.0 * c.options.num_workers * c.options.tile_tokens;
+}
+
+int longest_row(const Case& c) { return *std::max_element(c.lengths.begin(), c.lengths.end()); }
+
+/// Rows that are all alike, or else empty: they may be cut at whole units. Half of them cost nearly 2^31.
+void make_alike(Case& c, Random& random) {
+  std::int32_t tokens = static_cast<std::int32_t>(random.in(1, 1 << random.in(0, 17)));
+  if (random.chance(0.5)) {
+    const auto rows = static_cast<double>(c.lengths.size()) * c.units;
+    const double most = std::min((0x1p31 - 1 - cost_bound(c, 0.0)) / rows, 0x1p30);
+    if (most >= 1.0)
+      tokens = std::max(static_cast<std::int32_t>(most * static_cast<double>(random.in(900, 999)) / 1000), 1);
+  }
+  for (std::int32_t& length : c.lengths) length = length > 0 ? tokens : length;
+}
 
 Case random_case(Random& random) {
   Case c;
@@ -59,10 +97,12 @@ Case random_case(Random& random) {
   c.options.tile_tokens = random.pick(std::span<const int>(kTiles));
   c.options.segment_cost_tokens =
       random.chance(0.3) ? 0 : static_cast<int>(random.in(1, random.chance(0.2) ? 5000 : 64));
-  constexpr int kWorkers[] = {1, 28, 128, 132, 132, 170, 264};
+  constexpr int kWorkers[] = {1, 28, 128, 131, 131, 132, 169, 264};
   c.options.num_workers =
       random.chance(0.5) ? random.pick(std::span<const int>(kWorkers)) : static_cast<int>(random.in(1, 300));
-  if (kind == 0 && random.chance(0.5)) c.options.num_workers = c.units * static_cast<int>(random.in(1, 40));  // aligned
+  const auto units = static_cast<int>(batch) * c.units;
+  if (units <= 64 && random.chance(0.3)) c.options.num_workers = units * static_cast<int>(random.in(1, 4));
+  if (random.chance(0.4)) make_alike(c, random);
   return c;
 }
 
@@ -102,9 +142,8 @@ class DevicePlan : public ::testing::Test {
     stream.warps = pkv::arith::Divisor(c.warps);
     stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
     stream.segment_cost_tokens = c.options.segment_cost_tokens;
-    stream.aligned = c.lengths.size() == 1 && c.options.num_workers % c.units == 0;
-    if (stream.aligned) stream.workers_per_unit = pkv::arith::Divisor(c.options.num_workers / c.units);
     stream.wide = wide;
+    stream.whole = pkv::arith::WholeUnits(std::int64_t{step.batch} * c.units, c.options.num_workers);
     const auto workers = static_cast<std::size_t>(c.options.num_workers);
     EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * workers), cudaSuccess);
     plan_all<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, plans_);
@@ -168,38 +207,56 @@ void expect_sharers(const Case& c, const pkv::StreamCut& cut, const std::vector<
   }
 }
 
+/// The device's plan of a case, in 32 or 64 bits, next to the host's. Counts the CTAs that continue another's unit.
+int expect_the_hosts(const Case& c, bool wide, const std::vector<CtaPlan>& plans) {
+  SCOPED_TRACE(::testing::Message() << c.lengths.size() << " rows, " << c.units << " units, " << c.options.num_workers
+                                    << " workers of " << c.warps << " warps, tile " << c.options.tile_tokens
+                                    << ", segment cost " << c.options.segment_cost_tokens << ", longest row "
+                                    << longest_row(c) << (wide ? ", wide" : ", narrow"));
+  pkv::StreamCut cut;
+  cut.assign(c.units, c.lengths, c.options);
+  expect_ends(c, cut, plans);
+  expect_sharers(c, cut, plans);
+  const bool empty = std::any_of(c.lengths.begin(), c.lengths.end(), [](std::int32_t length) { return length <= 0; });
+  int continued = 0;
+  for (const CtaPlan& plan : plans) {
+    EXPECT_EQ(plan.has_empty_rows, empty);
+    if (plan.ends[0].place.token > 0) ++continued;
+  }
+  return continued;
+}
+
 TEST_F(DevicePlan, IsTheHosts) {
   Random random(pkv::conformance::test_seed());
-  int shared_units = 0, narrow_plans = 0, wide_plans = 0;
-  for (int i = 0; i < 500; ++i) {
+  int continued = 0, narrow_plans = 0, wide_plans = 0;
+  for (int i = 0; i < 600; ++i) {
+    SCOPED_TRACE(::testing::Message() << "PKV_TEST_SEED=" << pkv::conformance::test_seed() << ", case " << i);
     const Case c = random_case(random);
-    pkv::StreamCut cut;
-    cut.assign(c.units, c.lengths, c.options);
     // As the engine decides it; but what fits 32 bits fits 64 too.
-    const double bound = static_cast<double>(cut.total_cost()) + 1.0 * c.options.num_workers * c.options.tile_tokens;
-    const bool wide = bound >= 0x1p31 || random.chance(0.3);
+    const bool wide = cost_bound(c, longest_row(c)) >= 0x1p31 || random.chance(0.3);
     ++(wide ? wide_plans : narrow_plans);
-    SCOPED_TRACE(::testing::Message() << "PKV_TEST_SEED=" << pkv::conformance::test_seed() << ", case " << i << ": "
-                                      << c.lengths.size() << " rows, " << c.units << " units, " << c.options.num_workers
-                                      << " workers of " << c.warps << " warps, tile " << c.options.tile_tokens
-                                      << ", segment cost " << c.options.segment_cost_tokens
-                                      << (wide ? ", wide" : ", narrow"));
-    const std::vector<CtaPlan> plans = plan_on_device(c, wide);
-    expect_ends(c, cut, plans);
-    expect_sharers(c, cut, plans);
-    const bool empty = std::any_of(c.lengths.begin(), c.lengths.end(), [](std::int32_t length) { return length <= 0; });
-    for (const CtaPlan& plan : plans) {
-      ASSERT_EQ(plan.has_empty_rows, empty);
-      if (plan.ends[0].place.token > 0) ++shared_units;
-    }
+    continued += expect_the_hosts(c, wide, plan_on_device(c, wide));
     if (HasFailure()) return;
   }
-  EXPECT_GT(shared_units, 1000) << "units that CTAs share were hardly tried";
+  EXPECT_GT(continued, 1000) << "units that CTAs share were hardly tried";
   EXPECT_GT(narrow_plans, 50);
   EXPECT_GT(wide_plans, 50);
   unsigned errors = 0;
   EXPECT_EQ(cudaMemcpy(&errors, errors_, sizeof(errors), cudaMemcpyDeviceToHost), cudaSuccess);
   EXPECT_EQ(errors, 0u);
+}
+
+/// 128 units of one CTA each; three CTAs have none, and would begin past 2^31 if they had.
+TEST_F(DevicePlan, HoldsForIdleCtasPast32Bits) {
+  Case c;
+  c.lengths.assign(16, 16'500'000);
+  c.units = 8;
+  c.warps = 8;
+  c.running_sums = false;
+  c.options.tile_tokens = 16;
+  c.options.num_workers = 131;
+  ASSERT_LT(cost_bound(c, longest_row(c)), 0x1p31);
+  for (const bool wide : {true, false}) expect_the_hosts(c, wide, plan_on_device(c, wide));
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ class EngineTest : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  /// `stream`, as it is meant to be run: tiles of 16 tokens, a CTA for each SM.
+  /// `stream`, as it is meant to be run: tiles of 16 tokens, as many CTAs as the backend wants.
   [[nodiscard]] std::unique_ptr<CudaPreparedStep> prepare(const Step& step, const CudaWorkspace& workspace = {});
 
   static PlanOptions stream_options() {
