@@ -1,0 +1,262 @@
+// The plan that the kernel of `stream` makes for itself is the one that the host's planner makes.
+
+#include "conformance/random.hpp"
+#include "persistentkv/plan/stream_cut.hpp"
+#include "stream_plan.cuh"
+
+#include <cuda_runtime.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <vector>
+
+namespace {
+
+using namespace pkv::cuda;
+using pkv::conformance::Random;
+
+constexpr int kEnds = kMaxWarps + 1;
+
+struct CtaEnd {
+  Place place;
+  Sharers sharers;  // of the unit that the place cuts
+};
+
+struct CtaPlan {
+  CtaEnd ends[kEnds];
+  bool has_empty_rows;
+};
+
+/// As stream_decode begins.
+__global__ void plan_all(const __grid_constant__ StepParams step, const __grid_constant__ StreamParams stream,
+                         CtaPlan* plans) {
+  __shared__ PlanShared shared;
+  const int warps = static_cast<int>(blockDim.x) >> 5, cta = static_cast<int>(blockIdx.x);
+  const StepRows rows(step);
+  CtaEnd end;
+  bool has_empty_rows;
+  if (stream.wide) {
+    const WarpPlan plan = make_wide_plan(step, stream, shared, cta, end.sharers);
+    end.place = plan.place;
+    has_empty_rows = plan.has_empty_rows;
+  } else {
+    StreamPlan<std::int32_t> plan(step, stream, rows, shared.narrow);
+    plan.make();
+    const auto found = plan.end(cta);
+    end = {found.place, plan.sharers(found)};
+    has_empty_rows = plan.has_empty_rows();
+  }
+  if (threadIdx.x < 32 && lane_id() <= warps) plans[cta].ends[lane_id()] = end;
+  if (threadIdx.x == 0) plans[cta].has_empty_rows = has_empty_rows;
+}
+
+struct Case {
+  std::vector<std::int32_t> lengths;
+  int units;
+  int warps;
+  bool running_sums;  // of the lengths, in int64
+  pkv::PlanOptions options;
+};
+
+/// What the engine knows of a step's cost beforehand.
+double cost_bound(const Case& c, double longest) {
+  const int segment = std::max(c.options.segment_cost_tokens, c.options.num_workers);
+  return (longest + segment) * static_cast<double>(c.lengths.size()) * c.units +
+         1.0 * c.options.num_workers * c.options.tile_tokens;
+}
+
+int longest_row(const Case& c) { return *std::max_element(c.lengths.begin(), c.lengths.end()); }
+
+/// Rows that are all alike, or else empty: they may be cut at whole units. Half of them cost nearly 2^31.
+void make_alike(Case& c, Random& random) {
+  std::int32_t tokens = static_cast<std::int32_t>(random.in(1, 1 << random.in(0, 17)));
+  if (random.chance(0.5)) {
+    const auto rows = static_cast<double>(c.lengths.size()) * c.units;
+    const double most = std::min((0x1p31 - 1 - cost_bound(c, 0.0)) / rows, 0x1p30);
+    if (most >= 1.0)
+      tokens = std::max(static_cast<std::int32_t>(most * static_cast<double>(random.in(900, 999)) / 1000), 1);
+  }
+  for (std::int32_t& length : c.lengths) length = length > 0 ? tokens : length;
+}
+
+Case random_case(Random& random) {
+  Case c;
+  const std::int64_t kind = random.in(0, 3);
+  const std::int64_t batch = kind == 0 ? 1 : kind == 1 ? random.in(2, 32) : random.in(33, kind == 2 ? 200 : 4096);
+  const double empty = random.chance(0.5) ? 0.0 : kind == 0 ? 0.2 : 0.9;
+  const std::int64_t longest = std::int64_t{1} << random.in(0, kind == 0 ? 26 : random.chance(0.1) ? 22 : 17);
+  for (std::int64_t row = 0; row < batch; ++row)
+    c.lengths.push_back(random.chance(empty) ? static_cast<std::int32_t>(random.in(-2, 0))
+                                             : static_cast<std::int32_t>(random.in(1, longest)));
+  c.units = static_cast<int>(random.in(1, random.chance(0.2) ? 64 : 8));
+  c.warps = static_cast<int>(random.in(1, kMaxWarps));
+  c.running_sums = random.chance(0.2);
+  constexpr int kTiles[] = {16, 16, 16, 32, 64, 1, 13, 128};
+  c.options.tile_tokens = random.pick(std::span<const int>(kTiles));
+  c.options.segment_cost_tokens =
+      random.chance(0.3) ? 0 : static_cast<int>(random.in(1, random.chance(0.2) ? 5000 : 64));
+  constexpr int kWorkers[] = {1, 28, 128, 131, 131, 132, 169, 264};
+  c.options.num_workers =
+      random.chance(0.5) ? random.pick(std::span<const int>(kWorkers)) : static_cast<int>(random.in(1, 300));
+  const auto units = static_cast<int>(batch) * c.units;
+  if (units <= 64 && random.chance(0.3)) c.options.num_workers = units * static_cast<int>(random.in(1, 4));
+  if (random.chance(0.4)) make_alike(c, random);
+  return c;
+}
+
+class DevicePlan : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    int devices = 0;
+    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) GTEST_SKIP() << "no CUDA device on this machine";
+    ASSERT_EQ(cudaMalloc(&lengths_, 8 * 5000), cudaSuccess);
+    ASSERT_EQ(cudaMalloc(&plans_, sizeof(CtaPlan) * 3000), cudaSuccess);
+    ASSERT_EQ(cudaMalloc(&errors_, sizeof(unsigned)), cudaSuccess);
+    ASSERT_EQ(cudaMemset(errors_, 0, sizeof(unsigned)), cudaSuccess);
+  }
+  void TearDown() override {
+    for (void* memory : {static_cast<void*>(lengths_), static_cast<void*>(plans_), static_cast<void*>(errors_)})
+      (void)cudaFree(memory);
+  }
+
+  std::vector<CtaPlan> plan_on_device(const Case& c, bool wide) {
+    StepParams step;
+    step.batch = static_cast<int>(c.lengths.size());
+    step.num_units = c.units;
+    step.max_row_tokens = 1 << 30;
+    step.lengths = {lengths_, c.running_sums};
+    step.cumulative = c.running_sums;
+    step.plain_lengths = !c.running_sums;
+    step.errors = errors_;
+    if (c.running_sums) {
+      std::vector<std::int64_t> sums = {5};
+      for (const std::int32_t length : c.lengths) sums.push_back(sums.back() + length);
+      EXPECT_EQ(cudaMemcpy(lengths_, sums.data(), sums.size() * 8, cudaMemcpyHostToDevice), cudaSuccess);
+    } else {
+      EXPECT_EQ(cudaMemcpy(lengths_, c.lengths.data(), c.lengths.size() * 4, cudaMemcpyHostToDevice), cudaSuccess);
+    }
+    StreamParams stream;
+    stream.workers = pkv::arith::Divisor(c.options.num_workers);
+    stream.warps = pkv::arith::Divisor(c.warps);
+    stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
+    stream.segment_cost_tokens = c.options.segment_cost_tokens;
+    stream.wide = wide;
+    stream.whole = pkv::arith::WholeUnits(std::int64_t{step.batch} * c.units, c.options.num_workers);
+    const auto workers = static_cast<std::size_t>(c.options.num_workers);
+    EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * workers), cudaSuccess);
+    plan_all<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, plans_);
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+    std::vector<CtaPlan> plans(workers);
+    EXPECT_EQ(cudaMemcpy(plans.data(), plans_, sizeof(CtaPlan) * workers, cudaMemcpyDeviceToHost), cudaSuccess);
+    return plans;
+  }
+
+  void* lengths_ = nullptr;
+  CtaPlan* plans_ = nullptr;
+  unsigned* errors_ = nullptr;
+};
+
+auto key(const Place& p) { return std::tuple(p.row, p.unit, p.token); }
+
+/// The CTAs' ends are the host's, and those of warps lie between them, in order and on tiles.
+void expect_ends(const Case& c, const pkv::StreamCut& cut, const std::vector<CtaPlan>& plans) {
+  const int tile = c.options.tile_tokens;
+  const auto expect_end = [&](const Place& place, int worker) {
+    const pkv::StreamCut::Position at = cut.begin(worker);
+    ASSERT_EQ(key(place), std::tuple(at.row, at.kv_head, at.tile * tile)) << "end of CTA " << worker;
+  };
+  for (int cta = 0; cta < c.options.num_workers; ++cta) {
+    const CtaPlan& plan = plans[static_cast<std::size_t>(cta)];
+    expect_end(plan.ends[0].place, cta);
+    expect_end(plan.ends[c.warps].place, cta + 1);
+    for (int w = 0; w <= c.warps; ++w) {
+      const Place& end = plan.ends[w].place;
+      if (w > 0) {
+        ASSERT_LE(key(plan.ends[w - 1].place), key(end)) << "CTA " << cta << ", warp " << w;
+      }
+      if (end.row == static_cast<int>(c.lengths.size())) continue;
+      ASSERT_EQ(end.token % tile, 0);
+      ASSERT_EQ(end.tokens, c.lengths[static_cast<std::size_t>(end.row)]) << "rows that are cut have tokens";
+      ASSERT_LT(end.token, end.tokens);
+      ASSERT_LT(end.unit, c.units);
+    }
+  }
+}
+
+/// Those who share a unit are those whose partials the host's plan merges.
+void expect_sharers(const Case& c, const pkv::StreamCut& cut, const std::vector<CtaPlan>& plans) {
+  const pkv::WorkPlan plan = cut.materialize(c.units, 64);
+  std::map<std::pair<int, int>, const pkv::Merge*> merges;
+  for (const pkv::Merge& merge : plan.merges()) merges[{merge.row, merge.kv_head}] = &merge;
+  for (std::size_t cta = 0; cta < plans.size(); ++cta) {
+    for (const int end : {0, c.warps}) {
+      const auto& [place, sharers] = plans[cta].ends[end];
+      if (place.token == 0) {
+        ASSERT_EQ(sharers.count, 0) << "CTA " << cta;
+        continue;
+      }
+      const auto found = merges.find({place.row, place.unit});
+      ASSERT_NE(found, merges.end()) << "CTA " << cta;
+      const auto slots = plan.slots(*found->second);
+      ASSERT_EQ(sharers.count, std::ssize(slots)) << "CTA " << cta;
+      for (int i = 0; i < sharers.count; ++i)
+        ASSERT_EQ(pkv::arith::partial_slot(sharers.first + i, i), slots[static_cast<std::size_t>(i)]) << "CTA " << cta;
+    }
+  }
+}
+
+/// The device's plan of a case, in 32 or 64 bits, next to the host's. Counts the CTAs that continue another's unit.
+int expect_the_hosts(const Case& c, bool wide, const std::vector<CtaPlan>& plans) {
+  SCOPED_TRACE(::testing::Message() << c.lengths.size() << " rows, " << c.units << " units, " << c.options.num_workers
+                                    << " workers of " << c.warps << " warps, tile " << c.options.tile_tokens
+                                    << ", segment cost " << c.options.segment_cost_tokens << ", longest row "
+                                    << longest_row(c) << (wide ? ", wide" : ", narrow"));
+  pkv::StreamCut cut;
+  cut.assign(c.units, c.lengths, c.options);
+  expect_ends(c, cut, plans);
+  expect_sharers(c, cut, plans);
+  const bool empty = std::any_of(c.lengths.begin(), c.lengths.end(), [](std::int32_t length) { return length <= 0; });
+  int continued = 0;
+  for (const CtaPlan& plan : plans) {
+    EXPECT_EQ(plan.has_empty_rows, empty);
+    if (plan.ends[0].place.token > 0) ++continued;
+  }
+  return continued;
+}
+
+TEST_F(DevicePlan, IsTheHosts) {
+  Random random(pkv::conformance::test_seed());
+  int continued = 0, narrow_plans = 0, wide_plans = 0;
+  for (int i = 0; i < 600; ++i) {
+    SCOPED_TRACE(::testing::Message() << "PKV_TEST_SEED=" << pkv::conformance::test_seed() << ", case " << i);
+    const Case c = random_case(random);
+    // As the engine decides it; but what fits 32 bits fits 64 too.
+    const bool wide = cost_bound(c, longest_row(c)) >= 0x1p31 || random.chance(0.3);
+    ++(wide ? wide_plans : narrow_plans);
+    continued += expect_the_hosts(c, wide, plan_on_device(c, wide));
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(continued, 1000) << "units that CTAs share were hardly tried";
+  EXPECT_GT(narrow_plans, 50);
+  EXPECT_GT(wide_plans, 50);
+  unsigned errors = 0;
+  EXPECT_EQ(cudaMemcpy(&errors, errors_, sizeof(errors), cudaMemcpyDeviceToHost), cudaSuccess);
+  EXPECT_EQ(errors, 0u);
+}
+
+/// 128 units of one CTA each; three CTAs have none, and would begin past 2^31 if they had.
+TEST_F(DevicePlan, HoldsForIdleCtasPast32Bits) {
+  Case c;
+  c.lengths.assign(16, 16'500'000);
+  c.units = 8;
+  c.warps = 8;
+  c.running_sums = false;
+  c.options.tile_tokens = 16;
+  c.options.num_workers = 131;
+  ASSERT_LT(cost_bound(c, longest_row(c)), 0x1p31);
+  for (const bool wide : {true, false}) expect_the_hosts(c, wide, plan_on_device(c, wide));
+}
+
+}  // namespace

@@ -1,0 +1,117 @@
+// Shapes at the edges of what is served: groups that take several passes over K and V, very many rows, one very long
+// row, pages of sizes that no tile divides.
+
+#include "cuda/paged_problem.hpp"
+
+namespace pkv::testing {
+
+namespace {
+
+class CudaShapes : public EngineTest {
+ protected:
+  /// Runs rows of these lengths, and compares `samples` rows and KV heads with the oracle; 0: all of them.
+  void attend(const Dimensions& d, const std::vector<std::int32_t>& lengths, int samples = 0) {
+    PagedProblem problem(d, random_);
+    problem.draw(lengths);
+    const auto prepared = prepare(problem.device_step());
+    prepared->run(problem.device_layer(), nullptr);
+    EXPECT_FALSE(prepared->take_errors(nullptr).any());
+    if (samples == 0) {
+      EXPECT_EQ(problem.disagreement(), "");
+      return;
+    }
+    ASSERT_EQ(problem.download(), "");
+    for (int i = 0; i < samples; ++i) {
+      const std::int64_t row = i == 0 ? d.batch - 1 : random_.in(0, d.batch - 1);
+      ASSERT_EQ(problem.wrong_group(row, static_cast<int>(random_.in(0, d.shape.num_kv_heads - 1))), "");
+    }
+  }
+};
+
+/// Each instantiation: of `stream`, of listed segments, and of merges, for one block of heads and for two.
+TEST_F(CudaShapes, EveryKernel) {
+  for (const DType dtype : backend_->capabilities().dtypes) {
+    for (const int head_dim : backend_->capabilities().head_dims) {
+      for (const int group_size : {3, 13}) {
+        Dimensions d;
+        d.shape = {.num_q_heads = 2 * group_size, .num_kv_heads = 2, .head_dim = head_dim};
+        d.dtype = d.out_dtype = dtype;
+        d.batch = 3;
+        d.pages_per_row = 40;
+        PagedProblem problem(d, random_);
+        problem.draw(std::vector<std::int32_t>{639, 0, 50});
+        for (const Schedule schedule : {Schedule::kStream, Schedule::kWorkqueueFused, Schedule::kWorkqueue}) {
+          SCOPED_TRACE(::testing::Message() << to_string(dtype) << ", d = " << head_dim << ", G = " << group_size
+                                            << ", " << to_string(schedule));
+          problem.poison_outputs();
+          PlanOptions options = stream_options();
+          options.splits = schedule == Schedule::kStream ? 0 : 4;
+          const auto prepared = backend_->prepare(problem.host_step(), schedule, options);
+          prepared->run(problem.device_layer());
+          ASSERT_EQ(problem.disagreement(), "");
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudaShapes, GroupsOfManyHeads) {
+  for (const int group_size : {32, 64, 71}) {
+    for (const int head_dim : {64, 128, 256}) {
+      SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", d = " << head_dim);
+      Dimensions d;
+      d.shape = {.num_q_heads = group_size, .num_kv_heads = 1, .head_dim = head_dim};
+      d.dtype = d.out_dtype = head_dim == 64 ? DType::kBF16 : DType::kF16;
+      d.batch = 4;
+      d.pages_per_row = 130;
+      attend(d, {2075, 0, 16, 333});
+    }
+  }
+}
+
+TEST_F(CudaShapes, ManyShortRows) {
+  Dimensions d;
+  d.batch = 4096;
+  d.pages_per_row = 3;
+  std::vector<std::int32_t> lengths(4096);
+  for (std::int32_t& length : lengths) length = random_.chance(0.3) ? 0 : static_cast<std::int32_t>(random_.in(1, 48));
+  attend(d, lengths, 3000);
+}
+
+TEST_F(CudaShapes, ManyRowsOfWhichOneIsLong) {
+  Dimensions d;
+  d.batch = 1000;
+  d.num_pages = 1400;
+  d.pages_per_row = 200;
+  std::vector<std::int32_t> lengths(1000);
+  for (std::int32_t& length : lengths) length = static_cast<std::int32_t>(random_.in(-1, 16));
+  lengths.back() = 3100;
+  attend(d, lengths, 600);
+}
+
+TEST_F(CudaShapes, ARowOfAMillionTokens) {
+  Dimensions d;
+  d.shape = {.num_q_heads = 4, .num_kv_heads = 1, .head_dim = 64};
+  d.out_dtype = DType::kF32;  // elements of out are about 1e-3
+  d.page_size = 64;
+  d.pages_per_row = (1 << 20) / 64;
+  attend(d, {(1 << 20) - 5});
+}
+
+TEST_F(CudaShapes, PagesOfAnySize) {
+  for (const int page_size : {1, 3, 24, 100}) {
+    for (const int head_dim : {64, 80, 96, 128, 256}) {
+      SCOPED_TRACE(::testing::Message() << "pages of " << page_size << ", d = " << head_dim);
+      Dimensions d;
+      d.shape = {.num_q_heads = 12, .num_kv_heads = 3, .head_dim = head_dim};
+      d.page_size = page_size;
+      d.batch = 5;
+      d.pages_per_row = 900 / page_size;
+      attend(d, {d.capacity_tokens(), 1, 0, 100, 333});
+    }
+  }
+}
+
+}  // namespace
+
+}  // namespace pkv::testing

@@ -1,0 +1,146 @@
+// Steps side by side on two streams, and steps one after the other in one workspace.
+
+#include "cuda/paged_problem.hpp"
+
+#include <cstring>
+
+namespace pkv::testing {
+
+namespace {
+
+class CudaStreams : public EngineTest {
+ protected:
+  static Dimensions dimensions(std::int64_t batch, std::int64_t pages_per_row) {
+    Dimensions d;
+    d.batch = batch;
+    d.pages_per_row = pages_per_row;
+    d.out_dtype = DType::kF32;  // rounding would hide the last bits
+    return d;
+  }
+
+  /// What the problem comes to by itself, after a look at the oracle.
+  std::vector<std::byte> run_alone(PagedProblem& problem, CudaPreparedStep& prepared) {
+    problem.poison_outputs();
+    prepared.run(problem.device_layer(), nullptr);
+    EXPECT_EQ(problem.disagreement(), "");
+    return problem.out();
+  }
+};
+
+/// Places for the outputs of many runs.
+class Outputs {
+ public:
+  Outputs(std::size_t count, std::size_t size_bytes) : count_(count), size_(size_bytes), bytes_(count * size_bytes) {}
+
+  [[nodiscard]] Layer layer(const PagedProblem& problem, std::size_t i) const {
+    Layer layer = problem.device_layer();
+    layer.out.data = bytes_.data() + i * size_;
+    return layer;
+  }
+  /// How many are not `expected`, bit for bit.
+  [[nodiscard]] int others_than(const std::vector<std::byte>& expected) const {
+    std::vector<std::byte> all(bytes_.size_bytes());
+    bytes_.download(all.data());
+    int others = 0;
+    for (std::size_t i = 0; i < count_; ++i)
+      if (std::memcmp(all.data() + i * size_, expected.data(), size_) != 0) ++others;
+    return others;
+  }
+
+ private:
+  std::size_t count_, size_;
+  DeviceBytes bytes_;
+};
+
+TEST_F(CudaStreams, TwoStepsAtOnce) {
+  constexpr std::size_t kRuns = 300;
+  PagedProblem first(dimensions(5, 60), random_), second(dimensions(40, 9), random_);
+  first.draw(first.random_lengths(60 * 16));
+  second.draw(second.random_lengths(9 * 16));
+  const auto a = prepare(first.device_step()), b = prepare(second.device_step());
+  const std::vector<std::byte> alone_a = run_alone(first, *a), alone_b = run_alone(second, *b);
+  const Outputs outs_a(kRuns, alone_a.size()), outs_b(kRuns, alone_b.size());
+  const Stream stream_a, stream_b;
+  for (std::size_t i = 0; i < kRuns; ++i) {
+    const CudaRunOptions options{.programmatic_dependent_launch = i % 2 == 1};
+    a->run(outs_a.layer(first, i), stream_a, options);
+    b->run(outs_b.layer(second, i), stream_b, options);
+  }
+  EXPECT_EQ(outs_a.others_than(alone_a), 0) << "of " << kRuns;
+  EXPECT_EQ(outs_b.others_than(alone_b), 0) << "of " << kRuns;
+}
+
+/// Few CTAs each, so that both are really resident at once.
+TEST_F(CudaStreams, TwoSmallStepsAtOnce) {
+  constexpr std::size_t kRuns = 300;
+  PagedProblem problem(dimensions(3, 100), random_);
+  problem.draw(problem.random_lengths(1600));
+  PlanOptions options = stream_options();
+  options.num_workers = 40;
+  const Step step = problem.device_step();
+  const auto a = backend_->prepare(step, Schedule::kStream, options, {});
+  const auto b = backend_->prepare(step, Schedule::kStream, options, {});
+  const std::vector<std::byte> alone = run_alone(problem, *a);
+  ASSERT_EQ(run_alone(problem, *b), alone);
+  const Outputs outs_a(kRuns, alone.size()), outs_b(kRuns, alone.size());
+  const Stream stream_a, stream_b;
+  for (std::size_t i = 0; i < kRuns; ++i) {
+    a->run(outs_a.layer(problem, i), stream_a);
+    b->run(outs_b.layer(problem, i), stream_b);
+  }
+  EXPECT_EQ(outs_a.others_than(alone), 0) << "of " << kRuns;
+  EXPECT_EQ(outs_b.others_than(alone), 0) << "of " << kRuns;
+}
+
+/// One workspace, zeroed once, serves steps of every batch and length in turn.
+TEST_F(CudaStreams, OneWorkspaceForManySteps) {
+  const Dimensions any = dimensions(1, 1);
+  const std::size_t size = backend_->stream_workspace_bytes(any.shape, any.dtype);
+  DeviceBytes workspace(size, 4096);
+  const std::vector<std::byte> zeros(size);
+  workspace.upload(zeros.data());
+  const Stream stream;
+  for (int i = 0; i < 24; ++i) {
+    const std::int64_t batch = i % 3 == 0 ? 1 : random_.in(2, 50);
+    const std::int64_t pages = random_.in(1, batch == 1 ? 200 : 30);
+    SCOPED_TRACE(::testing::Message() << "step " << i << ": batch " << batch << ", " << pages << " pages a row");
+    PagedProblem problem(dimensions(batch, pages), random_);
+    problem.draw(problem.random_lengths(static_cast<std::int32_t>(pages) * 16));
+    const auto own = prepare(problem.device_step());
+    const std::vector<std::byte> alone = run_alone(problem, *own);
+    const auto shared = prepare(i % 2 == 0 ? problem.device_step() : problem.host_step(), {workspace.data(), size});
+    problem.poison_outputs();
+    shared->run(problem.device_layer(), stream);
+    ASSERT_EQ(problem.disagreement(), "");
+    ASSERT_EQ(problem.out(), alone);
+    ASSERT_FALSE(shared->take_errors(stream).any());
+  }
+  EXPECT_TRUE(workspace.guards_intact());
+}
+
+/// The same for steps of other numbers of workers, for the largest of which it is large enough.
+TEST_F(CudaStreams, OneWorkspaceForOtherNumbersOfWorkers) {
+  const Dimensions d = dimensions(6, 60);
+  const int most = 2 * backend_->device().num_sms;
+  const std::size_t size = backend_->stream_workspace_bytes(d.shape, d.dtype, most);
+  DeviceBytes workspace(size, 4096);
+  const std::vector<std::byte> zeros(size);
+  workspace.upload(zeros.data());
+  PagedProblem problem(d, random_);
+  problem.draw(std::vector<std::int32_t>(6, d.capacity_tokens()));
+  for (const int workers : {most, 10, 64, most, 100, most / 2, 33, most}) {
+    SCOPED_TRACE(::testing::Message() << workers << " workers");
+    PlanOptions options = stream_options();
+    options.num_workers = workers;
+    const auto prepared =
+        backend_->prepare(problem.device_step(), Schedule::kStream, options, {workspace.data(), size});
+    problem.poison_outputs();
+    prepared->run(problem.device_layer(), nullptr);
+    ASSERT_EQ(problem.disagreement(), "");
+  }
+  EXPECT_TRUE(workspace.guards_intact());
+}
+
+}  // namespace
+
+}  // namespace pkv::testing
