@@ -97,6 +97,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
 
 DeviceBuffer CudaContext::take(std::size_t size_bytes, std::uint64_t layout) {
   if (size_bytes == 0) return {};
+  if (clearing_.exchange(false)) check(cudaStreamSynchronize(uploads_), "cudaStreamSynchronize");
   {
     const std::scoped_lock lock(mutex_);
     const auto fits = [&](const auto& free) { return free.first.size_bytes() == size_bytes && free.second == layout; };
@@ -130,6 +131,11 @@ void CudaContext::upload(void* to, const void* from, std::size_t size_bytes) {
 void CudaContext::clear(void* data, std::size_t size_bytes) {
   check(cudaMemsetAsync(data, 0, size_bytes, uploads_), "cudaMemsetAsync");
   check(cudaStreamSynchronize(uploads_), "cudaStreamSynchronize");
+}
+
+void CudaContext::clear_later(void* data, std::size_t size_bytes) noexcept {
+  (void)cudaMemsetAsync(data, 0, size_bytes, uploads_);
+  clearing_ = true;
 }
 
 void CudaContext::require_on_device(const char* name, const void* pointer) {

@@ -58,6 +58,8 @@ class CudaContext {
   /// Copies to the device and waits for that copy alone.
   void upload(void* to, const void* from, std::size_t size_bytes);
   void clear(void* data, std::size_t size_bytes);
+  /// Before the memory is taken again.
+  void clear_later(void* data, std::size_t size_bytes) noexcept;
 
   /// Throws InvalidArgument unless `pointer` is memory of this device. Pointers that were right stay so.
   void require_on_device(const char* name, const void* pointer);
@@ -69,6 +71,7 @@ class CudaContext {
   cudaStream_t uploads_ = nullptr;
   std::mutex mutex_;
   std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts
+  std::atomic<bool> clearing_ = false;                        // uploads_ may hold work that take() must wait for
   std::vector<KernelLaunch> configured_;
   std::array<std::atomic<const void*>, 1024> known_pointers_{};
 };

@@ -29,10 +29,15 @@ StreamWorkspace StreamWorkspace::of(int num_workers, int blocks, int head_dim) n
   const std::size_t states = 2 * workers * static_cast<std::size_t>(8 * blocks);
   StreamWorkspace w;
   w.arrivals = aligned(sizeof(unsigned));
-  w.max_sum = w.arrivals + aligned(workers * sizeof(unsigned));
+  // Where other numbers of workers begin too, so that no step's partials lie where another's counters are.
+  w.max_sum = w.arrivals + aligned(std::max<std::size_t>(workers, 1024) * sizeof(unsigned));
   w.acc = w.max_sum + aligned(states * sizeof(float2));
   w.size_bytes = w.acc + aligned(states * static_cast<std::size_t>(head_dim) * sizeof(float));
   return w;
+}
+
+StreamStep::~StreamStep() {
+  if (own_workspace_.data() != nullptr) context_->clear_later(errors_, sizeof(unsigned));
 }
 
 StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, const PlanOptions& options,

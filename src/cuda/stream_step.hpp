@@ -21,6 +21,9 @@ class StreamStep final : public CudaPreparedStep {
  public:
   StreamStep(std::shared_ptr<CudaContext> context, const Step& step, const PlanOptions& options,
              const DecodeKernels& kernels, const CudaWorkspace& workspace);
+  ~StreamStep() override;
+  StreamStep(const StreamStep&) = delete;
+  StreamStep& operator=(const StreamStep&) = delete;
 
   void run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) override;
   [[nodiscard]] ExecutedCounters executed() const override;

@@ -34,7 +34,7 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
                          CtaPlan* plans) {
   __shared__ PlanShared shared;
   const int warps = static_cast<int>(blockDim.x) >> 5, cta = static_cast<int>(blockIdx.x);
-  const StepRows rows(step);
+  const StepRows rows(step, stream.wide ? shared.wide.tokens : shared.narrow.tokens);
   CtaEnd end;
   bool has_empty_rows;
   if (stream.wide) {
@@ -142,6 +142,7 @@ class DevicePlan : public ::testing::Test {
     stream.warps = pkv::arith::Divisor(c.warps);
     stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
     stream.segment_cost_tokens = c.options.segment_cost_tokens;
+    stream.min_run_tokens = std::max(c.options.min_run_tokens, c.options.tile_tokens);
     stream.wide = wide;
     stream.whole = pkv::arith::WholeUnits(std::int64_t{step.batch} * c.units, c.options.num_workers);
     const auto workers = static_cast<std::size_t>(c.options.num_workers);

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace pkv {
 namespace {
@@ -27,6 +29,16 @@ RunCost cost_of(const WorkPlan& plan, int worker) {
   return cost;
 }
 
+/// Whether all rows that are not empty have as many tokens.
+bool alike(const std::vector<std::int32_t>& lengths) {
+  std::int32_t tokens = 0;
+  for (const std::int32_t length : lengths) {
+    if (length > 0 && tokens > 0 && length != tokens) return false;
+    tokens = std::max(tokens, length);
+  }
+  return true;
+}
+
 TEST(StreamCut, RunsCostTheSameAndHaveTwoPartialsAtMost) {
   const std::uint32_t seed = testing::fresh_seed();
   SCOPED_TRACE(::testing::Message() << "seed " << seed);
@@ -34,6 +46,7 @@ TEST(StreamCut, RunsCostTheSameAndHaveTwoPartialsAtMost) {
   const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
   for (int round = 0; round < 300; ++round) {
     const std::vector<std::int32_t> lengths = testing::random_lengths(rng, 40, 5000);
+    if (alike(lengths)) continue;  // cut at whole units, see below
     const int heads = pick(1, 8);
     const PlanOptions options{
         .tile_tokens = pick(1, 64), .num_workers = pick(1, 200), .segment_cost_tokens = pick(0, 100)};
@@ -75,6 +88,36 @@ TEST(StreamCut, AWorkerForEachUnitNeedsNoMerge) {
   EXPECT_EQ(plan.counters().merge_launches, 0);
 }
 
+TEST(StreamCut, RowsThatAreAlikeGetWholeWorkers) {
+  // 3 * 8 units, 133 workers: 5 a unit would leave more than a sixteenth idle; 2 * 8 units get 8 each.
+  for (const auto& [rows, whole] : {std::pair{3, false}, std::pair{2, true}}) {
+    std::vector<std::int32_t> lengths(static_cast<std::size_t>(rows), 5000);
+    lengths.push_back(0);
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, 8, 128}, lengths, {}}, {.num_workers = 133});
+    int two_units = 0;
+    for (int w = 0; w < plan.num_workers(); ++w) two_units += plan.worker(w).size() > 1 ? 1 : 0;
+    EXPECT_EQ(two_units == 0, whole) << rows << " rows";
+  }
+}
+
+TEST(StreamCut, WorkersGetWholeRowsThatAreAlike) {
+  const std::vector<std::int32_t> lengths(64, 1000);  // 512 units
+  const PlanInput input{{32, 8, 128}, lengths, {}};
+  EXPECT_EQ(make_plan(Schedule::kStream, input, {.num_workers = 131}).counters().partials, 0);  // 128 of them, 4 each
+  EXPECT_GT(make_plan(Schedule::kStream, input, {.num_workers = 150}).counters().partials, 0);  // 128 would be too few
+}
+
+TEST(StreamCut, NobodyGetsLessThanTheLeastRun) {
+  const std::vector<std::int32_t> lengths{400, 1000, 30};
+  const PlanOptions options{.tile_tokens = 16, .num_workers = 100, .min_run_tokens = 256, .segment_cost_tokens = 0};
+  const WorkPlan plan = make_plan(Schedule::kStream, {{1, 1, 64}, lengths, {}}, options);
+  std::vector<std::int64_t> tokens;
+  for (int w = 0; w < plan.num_workers(); ++w)
+    if (!plan.worker(w).empty()) tokens.push_back(cost_of(plan, w).tokens);
+  ASSERT_EQ(tokens.size(), 6u);  // ceil(1430 / 256)
+  for (std::size_t w = 0; w + 1 < tokens.size(); ++w) EXPECT_NEAR(static_cast<double>(tokens[w]), 256.0, 16.0);
+}
+
 TEST(StreamCut, SegmentCostShiftsWorkFromManyShortRowsToOneLong) {
   std::vector<std::int32_t> lengths(64, 32);
   lengths.push_back(64 * 32);
@@ -95,7 +138,7 @@ TEST(StreamCut, ReusesItsStorage) {
   lengths.resize(60);
   cut.assign(8, lengths, {.num_workers = 132});
   EXPECT_EQ(cut.cost_before().data(), before);
-  EXPECT_EQ(cut.total_cost(), 60 * 8 * (500 + 32));
+  EXPECT_EQ(cut.total_cost(), 60 * 8 * (500 + 64));
 }
 
 TEST(StreamCut, RefusesBadInput) {
@@ -106,6 +149,7 @@ TEST(StreamCut, RefusesBadInput) {
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 0}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.tile_tokens = 0, .num_workers = 1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .segment_cost_tokens = -1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .min_run_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, too_long, {.num_workers = 1}), InvalidArgument);
 }
 

@@ -13,8 +13,9 @@
 namespace pkv {
 
 struct CudaBackendConfig {
-  int device = -1;           ///< ordinal; -1: the calling thread's current device
-  int max_ctas = 0;          ///< CTAs that `stream` may launch, e.g. beside other kernels; 0: one for each SM
+  int device = -1;   ///< ordinal; -1: the calling thread's current device
+  int max_ctas = 0;  ///< CTAs that `stream` may launch, e.g. beside other kernels; 0: one an SM, but for one SM that is
+                     ///< left free where kernels can be launched ahead (compute capability 9.0)
   int max_warps = 0;         ///< warps of a CTA, 1 to 8; 0: as many as shared memory holds. To study it
   int max_shared_bytes = 0;  ///< shared memory of a CTA; 0: all that the device gives. To imitate a smaller GPU
 };
@@ -100,6 +101,7 @@ class CudaBackend : public Backend {
 
   using Backend::prepare;
   /// As Backend::prepare, in a workspace of the caller's, which must be zero where it has not served `stream` before.
+  /// It may serve steps of any shapes in turn, with up to 1024 workers each; the error word is that of all of them.
   /// Only for `stream`; throws Unsupported for other schedules, InvalidArgument where the workspace is too small.
   [[nodiscard]] virtual std::unique_ptr<CudaPreparedStep> prepare(const Step& step, Schedule schedule,
                                                                   const PlanOptions& options,

@@ -21,7 +21,8 @@ struct QueryFragments {
 /// Unnormalised result of a segment; [.][e] belongs to head 8 * block + 2 * c + e.
 template <int kHeadDim, int kBlocks>
 struct State {
-  float max[kBlocks][2];                 // running, the same in all lanes of a head; of log2-scaled scores
+  float max[kBlocks]
+           [2];  // running reference, about the maximum, the same in all lanes of a head; of log2-scaled scores
   float sum[kBlocks][2];                 // this lane's share
   float acc[kBlocks][kHeadDim / 16][4];  // dim 16 * j + r, and 8 more for [2..3]
 
@@ -89,12 +90,13 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::
 }
 
 /// Scores of tokens [first, last) of the tile become P, packed as the B operand of the second product. The running
-/// maximum is lazy: it moves only when a score beats it by 2^6, which 16-bit P bears easily, so that most tiles skip
-/// the shuffles and the rescaling.
+/// maximum is lazy: it moves only when a score beats it by 2^14, and then to 2^8 below that score, so that most tiles
+/// skip the shuffles and the rescaling. P is then up to 2^14, which fp16 holds, and the weights of tokens that a
+/// dominant one outweighs by far have 8 bits more than below a maximum of 1.
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (&scores)[kBlocks][4], int first,
                                         int last, float scale_log2, std::uint32_t (&weights)[kBlocks][2]) {
-  constexpr float kSlack = 6.0f;
+  constexpr float kSlack = 14.0f, kHeadroom = 8.0f;
   const int r = lane_id() >> 2;
   const bool low = r >= first && r < last, high = r + 8 >= first && r + 8 < last;
 #pragma unroll
@@ -107,7 +109,7 @@ __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (
       for (int e = 0; e < 2; ++e) {
 #pragma unroll
         for (int x = 4; x < 32; x <<= 1) top[e] = fmaxf(top[e], __shfl_xor_sync(kAllLanes, top[e], x));
-        const float max = fmaxf(state.max[n][e], top[e]);
+        const float max = fmaxf(state.max[n][e], top[e] - kHeadroom);
         const float factor = fast_exp2(state.max[n][e] - max);
         state.max[n][e] = max;
         state.sum[n][e] *= factor;

@@ -9,6 +9,8 @@
 #include "divide.hpp"
 #include "tiles.hpp"
 
+#include <type_traits>
+
 namespace pkv::arith {
 
 /// Cost of all units of a row.
@@ -62,10 +64,13 @@ struct Runs {
     return runs;
   }
 
-  /// Where run w begins, and run w - 1 ends. Where runs are `least` long, workers times `least` must fit an Int.
+  /// Where run w begins, and run w - 1 ends. Beyond the last run that is not empty, products may pass the greatest Int,
+  /// but not twice as much.
   [[nodiscard]] PKV_HOST_DEVICE constexpr Int begin(Int w) const {
-    const Int at = base * w + (w < longer ? w : longer);
-    return at < total ? at : total;
+    using Unsigned = std::make_unsigned_t<Int>;
+    const Unsigned at =
+        static_cast<Unsigned>(base) * static_cast<Unsigned>(w) + static_cast<Unsigned>(w < longer ? w : longer);
+    return at < static_cast<Unsigned>(total) ? static_cast<Int>(at) : total;
   }
   /// The run that holds `at`, which lies in [0, total); at most 2^20 workers.
   [[nodiscard]] PKV_HOST_DEVICE constexpr Int owner(Int at) const {
