@@ -33,7 +33,7 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
   require("max_ctas", config.max_ctas, 1 << 20);
   require("max_warps", config.max_warps, kMaxWarps);
   require("max_shared_bytes", config.max_shared_bytes, 1 << 30);
-  if (config.device >= 0 && cuda_device_count() > 0 && config.device >= cuda_device_count()) {
+  if (config.device >= 0 && config.device >= cuda_device_count()) {
     throw InvalidArgument(
         fmt::format("device is {}, must be below the number of CUDA devices, {}", config.device, cuda_device_count()));
   }

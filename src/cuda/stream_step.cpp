@@ -52,7 +52,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   if (options_.num_workers == 0) {
     options_.num_workers = context_->stream_ctas();
     // At least a tile for every warp: more CTAs than that have nothing to read sooner, and parts to be merged.
-    if (options_.min_run_tokens == 0) options_.min_run_tokens = kernel_.warps * options_.tile_tokens * group_.blocks;
+    if (options_.min_run_tokens == 0) options_.min_run_tokens = kernel_.warps * options_.tile_tokens;
   }
   StreamCut().assign(step.shape.num_kv_heads, {}, options_);  // refuses what the host's planner refuses
   if (most_cost(step, on_device_.params(), options_) > static_cast<double>(arith::kMaxTotalCost)) {

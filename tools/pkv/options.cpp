@@ -86,6 +86,8 @@ void CutOptions::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--workers", plan.num_workers,
                      "CTAs or threads that stream cuts a step for (default: the backend's)");
+  command.add_option("--min-run-tokens", plan.min_run_tokens,
+                     "The least that stream gives a worker (default: a tile; on a GPU the backend's)");
   command.add_option("--segment-cost-tokens", plan.segment_cost_tokens, "What beginning a segment costs stream")
       ->capture_default_str();
 }
