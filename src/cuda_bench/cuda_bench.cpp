@@ -1,6 +1,7 @@
 #include "cuda_bench.hpp"
 
 #include "graph_timer.hpp"
+#include "readers.hpp"
 #include "rotating_pool.hpp"
 
 #include <fmt/format.h>
@@ -135,6 +136,7 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
     return median(graph.time_us(config.rounds)) / rotation.nodes;
   };
   result.pages_reader_us = time_reader(read_by_pages);
+  result.vectors_reader_us = time_reader(read_by_vectors);
   if (s.pool->page_bytes() % 4096 == 0) result.rings_reader_us = time_reader(read_by_rings);
 
   const auto batch = static_cast<int>(lengths.size());

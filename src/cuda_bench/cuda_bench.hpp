@@ -46,12 +46,14 @@ struct WorkloadTime {
   std::int64_t kv_bytes = 0;    ///< tokens only
   std::int64_t page_bytes = 0;  ///< every page touched, whole
   double pages_reader_us = 0.0;
+  double vectors_reader_us = 0.0;
   double rings_reader_us = 0.0;  ///< 0 where it cannot read pages of this size
   int num_steps = 0;             ///< page tables in rotation
   std::vector<VariantTime> variants;
 
   [[nodiscard]] double limit_us() const noexcept {
-    return rings_reader_us > 0.0 && rings_reader_us < pages_reader_us ? rings_reader_us : pages_reader_us;
+    const double plain = vectors_reader_us < pages_reader_us ? vectors_reader_us : pages_reader_us;
+    return rings_reader_us > 0.0 && rings_reader_us < plain ? rings_reader_us : plain;
   }
 };
 

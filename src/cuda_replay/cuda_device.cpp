@@ -1,10 +1,10 @@
 #include "cuda_device.hpp"
 
 #include "cuda_bench/bench_kernels.hpp"
+#include "cuda_bench/readers.hpp"
 #include "device_memory.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/plan/planner.hpp"
-#include "readers.hpp"
 #include "replay/kv_pool.hpp"
 #include "timer.hpp"
 
@@ -128,7 +128,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
   [[nodiscard]] double read_limit_us() override {
     const PageList list{pool_.device().k.data, pool_.device().v.data, pages_.as<std::int32_t>(), num_pages_,
                         pool_.page_bytes()};
-    double us = std::min(time_reader(cuda_bench::read_by_pages, list), time_reader(read_by_vectors, list));
+    double us = std::min(time_reader(cuda_bench::read_by_pages, list), time_reader(cuda_bench::read_by_vectors, list));
     if (pool_.page_bytes() % kRingPieceBytes == 0) us = std::min(us, time_reader(cuda_bench::read_by_rings, list));
     return us;
   }
@@ -161,7 +161,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
 
  private:
   void evict() {
-    read_through_l2(other_memory_.get(), evict_bytes_, backend_.device().num_sms, timer_.stream());
+    cuda_bench::read_through_l2(other_memory_.get(), evict_bytes_, backend_.device().num_sms, timer_.stream());
     check(cudaGetLastError(), "evicting L2");
   }
 

@@ -54,7 +54,9 @@ TEST(StreamCut, RunsCostTheSameAndHaveTwoPartialsAtMost) {
     cut.assign(heads, lengths, options);
     const WorkPlan plan = cut.materialize(heads, 64);
     ASSERT_EQ(plan.num_workers(), options.num_workers);
-    const double share = static_cast<double>(cut.total_cost()) / options.num_workers;
+    // No run is shorter than a tile, so that the last workers may have nothing.
+    const double share =
+        std::max<double>(static_cast<double>(cut.total_cost()) / options.num_workers, options.tile_tokens);
     // An end moves to the nearest tile, or out of a segment's constant; a run that continues a unit begins a segment
     // that the closed form did not count.
     const double slack = options.tile_tokens + options.segment_cost_tokens + 1.0;

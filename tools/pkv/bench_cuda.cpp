@@ -90,6 +90,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
                           {"plan_us", v.plan_us},
                           {"limit_us", time.limit_us()},
                           {"reader_pages_us", time.pages_reader_us},
+                          {"reader_vectors_us", time.vectors_reader_us},
                           {"reader_rings_us", time.rings_reader_us},
                           {"eager_us", v.eager_us},
                           {"host_launch_us", v.launch_us},

@@ -1,6 +1,6 @@
 #include "readers.hpp"
 
-namespace pkv::cuda_replay {
+namespace pkv::cuda_bench {
 
 namespace {
 
@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kThreads)
   keep(all, sink);
 }
 
-__global__ void __launch_bounds__(kThreads) vectors_kernel(cuda_bench::PageList list, std::uint32_t* sink) {
+__global__ void __launch_bounds__(kThreads) vectors_kernel(PageList list, std::uint32_t* sink) {
   constexpr int kAtOnce = 4;
   const auto vectors = static_cast<std::uint32_t>(list.page_bytes / 16);
   const std::int64_t total = std::int64_t{list.count} * vectors;
@@ -53,8 +53,8 @@ void read_through_l2(const void* data, std::int64_t bytes, int num_sms, cudaStre
   stretch_kernel<<<num_sms * 4, kThreads, 0, stream>>>(static_cast<const uint4*>(data), bytes / 16, nullptr);
 }
 
-void read_by_vectors(const cuda_bench::PageList& list, int num_sms, cudaStream_t stream) {
+void read_by_vectors(const PageList& list, int num_sms, cudaStream_t stream) {
   vectors_kernel<<<num_sms * 4, kThreads, 0, stream>>>(list, nullptr);
 }
 
-}  // namespace pkv::cuda_replay
+}  // namespace pkv::cuda_bench

@@ -1,14 +1,14 @@
 #pragma once
 
-// Readers beside those of the benchmark, for what a replay meets and the benchmark does not.
+// Readers of pages of any size, and of everything.
 
-#include "cuda_bench/bench_kernels.hpp"
+#include "bench_kernels.hpp"
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
 
-namespace pkv::cuda_replay {
+namespace pkv::cuda_bench {
 
 /// Reads `bytes` (a multiple of 16) from one end to the other with plain loads, so that L2 holds nothing else
 /// afterwards. The readers of the benchmark would not do: some of their loads ask to be evicted first, and then they
@@ -16,6 +16,6 @@ namespace pkv::cuda_replay {
 void read_through_l2(const void* data, std::int64_t bytes, int num_sms, cudaStream_t stream);
 
 /// Reads pages of any size, however small: each thread takes 16 bytes of K and of V, wherever they are.
-void read_by_vectors(const cuda_bench::PageList& list, int num_sms, cudaStream_t stream);
+void read_by_vectors(const PageList& list, int num_sms, cudaStream_t stream);
 
-}  // namespace pkv::cuda_replay
+}  // namespace pkv::cuda_bench
