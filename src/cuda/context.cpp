@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 
 namespace pkv::cuda {
 
@@ -116,10 +117,11 @@ DeviceBuffer CudaContext::take(std::size_t size_bytes, std::uint64_t layout) {
 
 void CudaContext::give_back(DeviceBuffer buffer, std::uint64_t layout) noexcept {
   if (buffer.size_bytes() == 0) return;
+  const std::scoped_lock lock(mutex_);
   try {
-    const std::scoped_lock lock(mutex_);
     free_.emplace_back(std::move(buffer), layout);
-  } catch (...) {  // no memory for the list: the buffer is freed instead
+  } catch (const std::bad_alloc&) {
+    buffer = {};  // no memory for the list: the buffer is freed instead
   }
 }
 

@@ -110,9 +110,9 @@ ExecutedCounters StreamStep::executed() const {
   executed.launches = 1;
   executed.decode_ctas = options_.num_workers;
   if (step_.lengths.values.space != MemorySpace::kHost) return executed;  // only the device knows the rest
-  std::vector<std::int32_t> lengths;
+  std::vector<std::int32_t> lengths(static_cast<std::size_t>(step_.batch));
   for (std::int64_t row = 0; row < step_.batch; ++row)
-    lengths.push_back(static_cast<std::int32_t>(step_.lengths.at(row)));
+    lengths[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(step_.lengths.at(row));
   const PlanCounters plan = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options_).counters();
   executed.segments = plan.segments;
   executed.partials = plan.partials;
