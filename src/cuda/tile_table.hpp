@@ -1,6 +1,8 @@
 #pragma once
 
-// The tile choices: one entry a head_dim, each beside the measurement that justified it (docs/design/cuda-engine.md).
+// The tile choices: one entry a head_dim. 8 warps with rings of 128 KB together are where the bytes in flight suffice
+// for an H200 (docs/design/cuda-engine.md, version 2); what was timed with each is in docs/benchmarks.md. 80 and 96
+// were not timed.
 
 namespace pkv::cuda {
 
@@ -11,11 +13,11 @@ struct TileChoice {
 };
 
 inline constexpr TileChoice kTileTable[] = {
-    {64, 4, 2},   // 147 KB of 8 rings
-    {80, 3, 2},   // 135 KB
-    {96, 3, 2},   // 160 KB
-    {128, 2, 2},  // 139 KB
-    {256, 2, 1},  // 203 KB of 6 rings; a second block would need 256 registers for the state alone
+    {64, 4, 2},   // 128 KB of 8 rings
+    {80, 3, 2},   // 132 KB
+    {96, 3, 2},   // 156 KB
+    {128, 2, 2},  // 128 KB
+    {256, 2, 1},  // 192 KB of 6 rings; a second block would need 256 registers for the state alone
 };
 
 constexpr TileChoice tile_choice(int head_dim) {
