@@ -48,6 +48,9 @@ const BadArguments kBad[] = {
     {"route --profile /nonexistent.json", 3, "/nonexistent.json"},
     {"bench --backend cpu --pool-gib -1", 2, "pool-gib is -1"},
     {"bench --backend cpu --simd AVX9", 2, "simd_target is 'AVX9'"},
+    {"report", 2, "results is required"},
+    {"report results.json", 2, "--output is required"},
+    {"report /nonexistent.json --output page.html", 3, "/nonexistent.json: cannot be opened"},
     {"trace describe /nonexistent.csv", 3, "/nonexistent.csv"},
     {"trace convert /nonexistent.csv out.txt", 3, "/nonexistent.csv"},
 };
@@ -93,6 +96,16 @@ TEST(BadTraces, NameFileAndLineAndLeaveNothingBehind) {
     std::filesystem::remove(path);
     EXPECT_TRUE(folder.empty()) << "something half-written was left behind by " << trace.name;
   }
+}
+
+TEST(BadResults, NameFileAndMemberAndLeaveNothingBehind) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("other.json", R"({"schema": 2, "command": "replay"})");
+  const CommandResult run = run_pkv("report " + path + " --output " + folder.file("page.html"));
+  EXPECT_EQ(run.exit_code, 3) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("other.json: schema is 2, must be 1"));
+  std::filesystem::remove(path);
+  EXPECT_TRUE(folder.empty());
 }
 
 TEST(Output, ThatCannotBeWrittenIsAnError) {

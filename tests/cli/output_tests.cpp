@@ -16,7 +16,7 @@ nlohmann::json read_json(const std::string& path) {
 }
 
 TEST(Help, OfEveryCommandHasExamples) {
-  for (const char* command : {"replay", "bench", "plan", "route", "trace"}) {
+  for (const char* command : {"replay", "bench", "plan", "route", "report", "trace"}) {
     const CommandResult run = run_pkv(std::string(command) + " --help");
     EXPECT_EQ(run.exit_code, 0);
     EXPECT_THAT(run.output, HasSubstr(std::string("pkv ") + command)) << command;
@@ -117,6 +117,25 @@ TEST(Trace, ConvertedFilesSayTheSame) {
   };
   ASSERT_EQ(run_pkv("trace convert " + trace + " " + folder.file("a.json")).exit_code, 0);
   EXPECT_EQ(describe(folder.file("a.json")), describe(trace));
+}
+
+TEST(Report, ShowsAReplayAsAPage) {
+  const TemporaryFolder folder;
+  const std::string json = folder.file("replay.json");
+  ASSERT_EQ(run_pkv("replay --steps 2 --check 0 --json " + json + kTiny).exit_code, 0);
+  const std::string arguments = "report " + json + " --output " + folder.file("page.html");
+  const CommandResult run = run_pkv(arguments);
+  if (run.exit_code == 4) {
+    EXPECT_THAT(run.output, HasSubstr("install libjs-vega, and build again"));
+    return;
+  }
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  std::ifstream file(folder.file("page.html"));
+  const std::string page((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(page, ::testing::StartsWith("<!DOCTYPE html>"));
+  EXPECT_THAT(page, ::testing::EndsWith("</html>\n"));
+  for (const auto& row : read_json(json)["rows"])
+    EXPECT_NE(page.find("<td>" + row["route"].get<std::string>() + "</td>"), std::string::npos) << row["route"];
 }
 
 TEST(Info, TellsOfThisMachine) {
