@@ -157,6 +157,15 @@ TEST(RuntimeChoice, PlanOptionsReachTheBackend) {
   EXPECT_EQ(backend->asked.back().options.splits, 28);
   EXPECT_EQ(backend->asked.back().options.tile_tokens, 64);
   EXPECT_EQ(backend->asked.back().options.num_workers, 5);
+
+  const FakeStep four(rows(4, 32768));  // `stream`, which has no splits
+  EXPECT_EQ(runtime.prepare(four.step).decision().route, Route::kStream);
+  EXPECT_EQ(backend->asked.back().options.splits, 0);
+
+  Runtime timed(find_profile("rtx3060-paper-timed"), {backend});
+  const FakeStep one(rows(1, 8192));
+  EXPECT_EQ(timed.prepare(one.step).decision().route, Route::kSequenceSplit);
+  EXPECT_EQ(backend->asked.back().options.splits, 32);  // the profile's
 }
 
 }  // namespace
