@@ -19,17 +19,24 @@ std::int64_t checked_length(const LengthsView& lengths, std::int64_t row) {
   return tokens > 0 ? tokens : 0;
 }
 
-void check_row(const Step& step, std::int64_t row) {
+bool on_host(const PageTableView& table) {
+  return table.entries.space == MemorySpace::kHost && table.row_offsets.space == MemorySpace::kHost &&
+         table.row_ids.space == MemorySpace::kHost;
+}
+
+void check_length(const Step& step, std::int64_t row) {
   const std::int64_t tokens = checked_length(step.lengths, row);
-  if (step.table.entries.space != MemorySpace::kHost || step.table.row_offsets.space != MemorySpace::kHost ||
-      step.table.row_ids.space != MemorySpace::kHost)
-    return;
+  if (!on_host(step.table)) return;
   const std::int64_t pages = (tokens + step.page_size - 1) / step.page_size;
   const std::int64_t capacity = step.table.capacity_pages(row);
   if (pages > capacity) {
     throw InvalidArgument(fmt::format("lengths[{}] is {} tokens, must be at most {}: the table holds {} pages of {}",
                                       row, tokens, capacity * step.page_size, capacity, step.page_size));
   }
+}
+
+void check_pages(const Step& step, std::int64_t row) {
+  const std::int64_t pages = (step.lengths.at(row) + step.page_size - 1) / step.page_size;
   const std::int64_t base = step.table.base(row);
   for (std::int64_t j = 0; j < pages; ++j) {
     const std::int64_t page = step.table.page(base, j);
@@ -48,7 +55,7 @@ std::int64_t Step::useful_kv_bytes() const noexcept {
   return tokens * shape.num_kv_heads * shape.head_dim * 2 * size_bytes(dtype);
 }
 
-void Step::validate() const {
+void Step::validate_rows() const {
   shape.validate();
   detail::require_in_range("page_size", page_size, 1, 1 << 20);
   detail::require_in_range("num_pages", num_pages, 0, std::int64_t{1} << 40);
@@ -60,7 +67,13 @@ void Step::validate() const {
     throw InvalidArgument(fmt::format("lengths has {} entries, must have {}", lengths.values.size, needed));
   table.validate(batch);
   if (lengths.values.space != MemorySpace::kHost) return;
-  for (std::int64_t row = 0; row < batch; ++row) check_row(*this, row);
+  for (std::int64_t row = 0; row < batch; ++row) check_length(*this, row);
+}
+
+void Step::validate() const {
+  validate_rows();
+  if (lengths.values.space != MemorySpace::kHost || !on_host(table)) return;
+  for (std::int64_t row = 0; row < batch; ++row) check_pages(*this, row);
 }
 
 }  // namespace pkv

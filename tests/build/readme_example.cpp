@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -13,6 +15,7 @@ constexpr std::int64_t num_pages = 4;
 constexpr std::int64_t batch = 2;
 constexpr std::int64_t max_pages = 3;
 constexpr std::int32_t lengths[] = {40, 16};
+const std::optional<pkv::DeviceProfile> profile;
 constexpr std::int32_t block_table[] = {3, 0, 2, 1, -1, -1};
 
 void readme_example(const pkv::KvCacheView& kv, const std::uint16_t* q, std::uint16_t* out) {

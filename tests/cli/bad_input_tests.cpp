@@ -45,6 +45,8 @@ const BadArguments kBad[] = {
     {"plan --lengths 10,-20 --workers 0 --lanes 0", 2, "must be in [1,"},
     {"plan --lengths 2000000000", 2, "lengths[0] is 2000000000, must be at most 1073741824"},
     {"plan --step 100000", 2, "step is 100000"},
+    {"route --backend cpu --page-size 0", 2, "page_size is 0"},
+    {"route --backend cpu --head-dim 24", 4, "cpu: head_dim is 24"},
     {"route --profile /nonexistent.json", 3, "/nonexistent.json"},
     {"bench --backend cpu --pool-gib -1", 2, "pool-gib is -1"},
     {"bench --backend cpu --simd AVX9", 2, "simd_target is 'AVX9'"},

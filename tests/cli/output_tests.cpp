@@ -104,6 +104,9 @@ TEST(Route, ExplainsItself) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_pkv("route --json " + folder.file("route.json")).exit_code, 0);
   EXPECT_EQ(read_json(folder.file("route.json"))["rows"][0]["route"], "workqueue");
+  const CommandResult cpu = run_pkv("route --backend cpu --lengths 40000,30000");  // which has no FlashInfer
+  EXPECT_EQ(cpu.exit_code, 0);
+  EXPECT_THAT(cpu.output, AllOf(HasSubstr("* stream"), HasSubstr("no backend has it: cpu: has no such route")));
   EXPECT_THAT(run_pkv("route --family bucketed --profile rtx3060-paper-timed --all-steps").output,
               HasSubstr("sequence-split"));
 }

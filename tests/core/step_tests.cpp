@@ -55,6 +55,14 @@ TEST_F(StepTest, RefusesALengthOverTheTable) {
   EXPECT_EQ(complaint(valid_step()), "lengths[2] is 49 tokens, must be at most 48: the table holds 3 pages of 16");
 }
 
+TEST_F(StepTest, RowsAreValidatedWithoutThePages) {
+  entries[2] = 5;  // no page of the pool
+  EXPECT_NO_THROW(valid_step().validate_rows());
+  lengths[2] = 49;
+  EXPECT_EQ(thrown_by([&] { valid_step().validate_rows(); }),
+            "lengths[2] is 49 tokens, must be at most 48: the table holds 3 pages of 16");
+}
+
 TEST_F(StepTest, RefusesPagesOutsideThePool) {
   entries[2] = 5;
   EXPECT_EQ(complaint(valid_step()), "page_table row 0, page 2: page id is 5, must be in [0, 5)");

@@ -22,4 +22,9 @@ void require_cuda_device() {
                   gpu["name"].get<std::string>(), gpu["cuda_driver"].get<std::string>(), report::cuda_build()));
 }
 
+std::unique_ptr<Backend> make_cuda_engine() {
+  require_cuda_device();
+  return make_cuda_backend();
+}
+
 }  // namespace pkv::cli

@@ -1,5 +1,9 @@
 #pragma once
 
+#include "persistentkv/engine/backend.hpp"
+
+#include <memory>
+
 namespace pkv::cli {
 
 /// What serves `stream` best on GPUs, where the user says nothing.
@@ -7,5 +11,8 @@ inline constexpr int kCudaStreamTileTokens = 16;
 
 /// Throws Unsupported where this build has no CUDA, or finds no device on this machine; the message says what to do.
 void require_cuda_device();
+
+/// The engine on the current device. Throws as require_cuda_device() and make_cuda_backend() do.
+[[nodiscard]] std::unique_ptr<Backend> make_cuda_engine();
 
 }  // namespace pkv::cli

@@ -11,6 +11,11 @@ void require_cuda_device() {
   throw Unsupported("this build has no CUDA: run scripts/setup-cuda, or install a toolkit, and build again");
 }
 
+std::unique_ptr<Backend> make_cuda_engine() {
+  require_cuda_device();
+  return nullptr;
+}
+
 void bench_cuda(const BenchOptions& /*options*/) { require_cuda_device(); }
 
 ReplayPlatform make_cuda_platform(const PlatformOptions& /*options*/) {

@@ -4,6 +4,7 @@
 #include "persistentkv/policy/router.hpp"
 #include "persistentkv/trace/step_sequence.hpp"
 #include "report/json_file.hpp"
+#include "route_backends.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,11 +19,14 @@ namespace {
 
 constexpr const char* kDescription =
     "Asks the policy which route a step should take, and why: every candidate, its estimated time, and the rule that\n"
-    "ruled it out. With --all-steps, counts the choices over a family's steps.";
+    "ruled it out. With --backend, chooses among the routes that this backend has here; without it, among all there "
+    "are.\n"
+    "With --all-steps, counts the choices over a family's steps.";
 
 constexpr const char* kExamples = R"(Examples:
   pkv route --lengths 40045,7017,3738,8537,2048,2048,2048,2048
   pkv route --family bucketed --profile rtx3060-paper-timed
+  pkv route --backend cpu --lengths 40045,7017
   pkv route --family zipf --all-steps)";
 
 struct RouteCommand {
@@ -31,6 +35,7 @@ struct RouteCommand {
   CutOptions cut;
   std::string profile = "rtx3060-paper";
   std::vector<std::string> profile_dirs;
+  std::string backend;
   bool all_steps = false;
   std::string json;
 
@@ -94,7 +99,9 @@ void RouteCommand::run() const {
     return;
   }
   const std::vector<std::int32_t> lengths = step.resolve();
-  const Decision decision = router.explain(input(lengths));
+  const Decision decision = backend.empty()
+                                ? router.explain(input(lengths))
+                                : explain_with_backend(backend, router.profile(), input(lengths), shape.page_size);
   fmt::print("{}", describe(decision));
   if (json.empty()) return;
   nlohmann::ordered_json results = report::make_results("route");
@@ -116,7 +123,11 @@ void add_route(CLI::App& app) {
       ->envname("PKV_PROFILE_PATH")
       ->delimiter(':');
   options->step.add_to(*command);
-  command->add_flag("--all-steps", options->all_steps, "Count the choices over the steps that the paper measures");
+  CLI::Option* all_steps =
+      command->add_flag("--all-steps", options->all_steps, "Count the choices over the steps that the paper measures");
+  command->add_option("--backend", options->backend, "Only routes that this one has on this machine: cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->excludes(all_steps);
   options->shape.add_to(*command);
   options->cut.add_to(*command);
   command->add_option("--json", options->json, "Also write the decision to this file");

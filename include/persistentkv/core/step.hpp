@@ -47,6 +47,10 @@ struct Step {
   /// over its row's table capacity, a page id outside [0, num_pages). Host-resident lengths and tables are read in
   /// full, O(pages); device-resident ones are checked by the kernels. Throws InvalidArgument.
   void validate() const;
+
+  /// The part of validate() that reads no page id: O(batch), for those who need sound lengths before a backend looks at
+  /// the rest. Throws InvalidArgument.
+  void validate_rows() const;
 };
 
 }  // namespace pkv

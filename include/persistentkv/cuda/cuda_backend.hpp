@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace pkv {
 
@@ -93,6 +94,7 @@ struct CudaWorkspace {
 class CudaBackend : public Backend {
  public:
   [[nodiscard]] virtual const CudaDeviceInfo& device() const noexcept = 0;
+  [[nodiscard]] std::string_view device_name() const noexcept override { return device().name; }
 
   /// Bytes that `stream` needs for any step of this shape, whatever its batch and lengths. `num_workers` as in
   /// PlanOptions.

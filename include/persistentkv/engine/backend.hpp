@@ -78,6 +78,8 @@ class Backend {
 
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   [[nodiscard]] virtual const Capabilities& capabilities() const noexcept = 0;
+  /// The device it runs on, as a device profile names it, e.g. "NVIDIA H200"; empty where that is not known.
+  [[nodiscard]] virtual std::string_view device_name() const noexcept { return {}; }
 
   /// Validates the step, plans it and makes it ready. Throws InvalidArgument or Unsupported.
   /// Where options.num_workers is 0, the backend puts its own number.

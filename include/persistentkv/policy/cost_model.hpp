@@ -13,6 +13,7 @@
 #include "persistentkv/policy/device_profile.hpp"
 
 #include <cstdint>
+#include <string_view>
 
 namespace pkv {
 
@@ -20,7 +21,8 @@ namespace pkv {
 struct PolicyInput {
   PlanInput step;
   DType dtype = DType::kF16;
-  PlanOptions options;  ///< the run's. splits > 0 goes before the profile's, for every schedule of ours
+  PlanOptions options;           ///< the run's. splits > 0 goes before the profile's, for every schedule of ours
+  std::string_view device_name;  ///< of the device that will run it; empty: not compared with the profile's
 };
 
 /// A step in a few numbers. O(batch), no allocation.

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 
@@ -29,6 +30,30 @@ inline constexpr std::array kRunnableRoutes = {
     Route::kExactBuckets,  Route::kCoarseBuckets,      Route::kPaddedBucket,
     Route::kSequenceSplit, Route::kWorkqueue,          Route::kWorkqueueFused,
     Route::kStream,        Route::kFlashInferCudaCore, Route::kFlashInferTensorCore,
+};
+
+/// Some of the routes that run a step.
+class RouteSet {
+ public:
+  constexpr RouteSet() = default;
+  constexpr RouteSet(std::initializer_list<Route> routes) {
+    for (const Route route : routes) insert(route);
+  }
+  [[nodiscard]] static constexpr RouteSet all() {
+    RouteSet routes;
+    for (const Route route : kRunnableRoutes) routes.insert(route);
+    return routes;
+  }
+
+  constexpr void insert(Route route) noexcept { bits_ |= 1U << static_cast<unsigned>(route); }
+  [[nodiscard]] constexpr bool contains(Route route) const noexcept {
+    return (bits_ >> static_cast<unsigned>(route) & 1U) != 0;
+  }
+  [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
+  friend constexpr bool operator==(RouteSet, RouteSet) = default;
+
+ private:
+  std::uint32_t bits_ = 0;
 };
 
 /// "exact-buckets", ..., "flashinfer-tensor-core", "policy": the names of the CLI, of JSON and of the documents.

@@ -5,7 +5,10 @@
 #include "persistentkv/policy/cost_model.hpp"
 #include "persistentkv/policy/device_profile.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pkv {
@@ -16,6 +19,33 @@ struct Choice {
   int splits = 0;  ///< 0: the schedule's own rule, or a route that is not ours
 
   friend bool operator==(const Choice&, const Choice&) = default;
+};
+
+/// What there is to choose from.
+struct RouteOffer {
+  RouteSet routes = RouteSet::all();  ///< those that somebody can run; at least one
+  std::optional<Route> safe_route;    ///< in place of the profile's
+};
+
+/// Why a route was taken.
+enum class Grounds : std::uint8_t {
+  kEstimate,         ///< the smallest estimate of the candidates left, or the only one left
+  kNotCovered,       ///< the safe route: the profile is not for this step or device
+  kNoCandidateLeft,  ///< the safe route: gates, or the lack of somebody to run them, rule out every candidate
+  kNoProfile,        ///< the safe route: there is no profile. Not a router's, which has one
+  kForced,           ///< the caller named it. Not a router's
+};
+
+inline constexpr int kNumGrounds = 5;
+
+/// A few words: "the smallest estimate", "the safe route, not covered by the profile", ...
+[[nodiscard]] std::string_view to_string(Grounds grounds) noexcept;
+
+/// A choice without its explanation.
+struct Ruling {
+  Choice choice;
+  Grounds grounds = Grounds::kEstimate;
+  std::optional<double> estimate_us;  ///< of the choice; nothing where the profile does not cover the step
 };
 
 /// A route as the policy saw it.
@@ -38,8 +68,13 @@ struct Decision {
 /// A table for people, of several lines.
 [[nodiscard]] std::string describe(const Decision& decision);
 
-/// The rule, in this order: a group size, head_dim or dtype the profile was not calibrated for -> the safe route; the
-/// gates rule candidates out; of those left, the smallest estimate; none left -> the safe route.
+/// The safe route of what is offered: the offer's own or, where it names none or none that it has, `profile_route`;
+/// else `stream`, `workqueue`, or the first there is. Throws InvalidArgument where nothing is offered.
+[[nodiscard]] Route safe_route(const RouteOffer& offer, std::optional<Route> profile_route = std::nullopt);
+
+/// The rule, in this order: a group size, head_dim, dtype or device the profile was not calibrated for -> the safe
+/// route; gates, and the lack of an offer, rule candidates out; of those left, the smallest estimate; none left -> the
+/// safe route. Where every route is offered, the safe route is the profile's.
 /// Immutable: any number of threads may ask one router.
 class Router {
  public:
@@ -49,11 +84,15 @@ class Router {
   [[nodiscard]] const DeviceProfile& profile() const noexcept { return profile_; }
 
   /// For every step: O(batch), and no allocation unless the profile has one of the bucket routes among its candidates
-  /// and the batch more than 512 rows. Throws InvalidArgument as summarize() and estimate_cost() do.
-  [[nodiscard]] Choice choose(const PolicyInput& input) const;
+  /// and the batch more than 512 rows. Throws InvalidArgument as summarize() and estimate_cost() do, and where nothing
+  /// is offered.
+  [[nodiscard]] Choice choose(const PolicyInput& input, const RouteOffer& offer = {}) const;
+
+  /// The same choice, with its grounds and its estimate. Costs and throws as choose() does.
+  [[nodiscard]] Ruling rule(const PolicyInput& input, const RouteOffer& offer = {}) const;
 
   /// The same choice, with every route's estimate and the rules that spoke. Throws as choose() does.
-  [[nodiscard]] Decision explain(const PolicyInput& input) const;
+  [[nodiscard]] Decision explain(const PolicyInput& input, const RouteOffer& offer = {}) const;
 
  private:
   DeviceProfile profile_;

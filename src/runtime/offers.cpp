@@ -1,0 +1,75 @@
+#include "offers.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace pkv::detail {
+
+static_assert(static_cast<std::size_t>(Route::kPolicy) == kRunnableRoutes.size(), "routes index arrays");
+
+namespace {
+
+bool has(const std::vector<Schedule>& schedules, Schedule schedule) {
+  return std::find(schedules.begin(), schedules.end(), schedule) != schedules.end();
+}
+
+std::string names_of(const std::vector<Schedule>& schedules) {
+  std::vector<std::string_view> names;
+  names.reserve(schedules.size());
+  for (const Schedule schedule : schedules) names.push_back(to_string(schedule));
+  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string why_not_device(const Capabilities& can) {
+  return fmt::format("lengths or block table are on a device, must be on the host but for {}",
+                     names_of(can.device_lengths));
+}
+
+std::string why_not(const Capabilities& can, Route route, const OfferQuery& query) {
+  const auto schedule = schedule_of(route);
+  if (!schedule || !has(can.schedules, *schedule))
+    return fmt::format("has no such route, but {}", names_of(can.schedules));
+  if (std::string why = can.why_not(query.shape, query.dtype, query.page_size); !why.empty()) return why;
+  return why_not_device(can);
+}
+
+template <class Why>
+std::string each(Backends backends, const Why& why) {
+  std::string text;
+  for (const auto& backend : backends)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", backend->name(), why(backend->capabilities()));
+  return text;
+}
+
+}  // namespace
+
+Offers offers_of(Backends backends, const OfferQuery& query) {
+  Offers offers;
+  for (const auto& backend : backends) {
+    const Capabilities& can = backend->capabilities();
+    if (!can.why_not(query.shape, query.dtype, query.page_size).empty()) continue;
+    for (const Schedule schedule : can.schedules) {
+      const Route route = route_of(schedule);
+      if (offers.routes.contains(route) || (query.on_device && !has(can.device_lengths, schedule))) continue;
+      offers.routes.insert(route);
+      offers.backends[static_cast<std::size_t>(route)] = backend.get();
+    }
+  }
+  return offers;
+}
+
+std::string why_nobody(Backends backends, Route route, const OfferQuery& query) {
+  return each(backends, [&](const Capabilities& can) { return why_not(can, route, query); });
+}
+
+std::string why_nobody(Backends backends, const OfferQuery& query) {
+  return each(backends, [&](const Capabilities& can) -> std::string {
+    if (std::string why = can.why_not(query.shape, query.dtype, query.page_size); !why.empty()) return why;
+    return can.schedules.empty() ? "has no routes" : why_not_device(can);
+  });
+}
+
+}  // namespace pkv::detail

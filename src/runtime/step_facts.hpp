@@ -1,0 +1,34 @@
+#pragma once
+
+// What a choice depends on, copied from a step: explain() can tell of it later, when the caller's arrays hold the next
+// step's lengths.
+
+#include "persistentkv/core/step.hpp"
+#include "persistentkv/policy/cost_model.hpp"
+#include "persistentkv/runtime/runtime.hpp"
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace pkv::detail {
+
+struct StepFacts {
+  AttentionShape shape;
+  DType dtype = DType::kF16;
+  int page_size = 16;
+  bool from_bounds = false;              // lengths are on a device
+  bool on_device = false;                // they are, or a part of the block table
+  std::vector<std::int32_t> lengths;     // [batch] tokens, or their bounds
+  std::vector<std::int32_t> capacities;  // [batch] tokens that the table's entries hold; empty where not known
+
+  /// Throws InvalidArgument for a step that validate_rows() refuses, and for a hint out of its bounds.
+  StepFacts(const Step& step, const StepHint& hint);
+
+  /// Borrows from this.
+  [[nodiscard]] PolicyInput input(const PlanOptions& options, std::string_view device_name) const {
+    return {{shape, lengths, capacities}, dtype, options, device_name};
+  }
+};
+
+}  // namespace pkv::detail

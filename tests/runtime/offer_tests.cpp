@@ -1,0 +1,105 @@
+// Which backend runs what, and what is said where none does.
+
+#include "persistentkv/policy/profile_io.hpp"
+#include "runtime/fake_backend.hpp"
+#include "support/thrown.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pkv {
+namespace {
+
+using testing::HasSubstr;
+using testing_support::fake;
+using testing_support::FakeStep;
+using testing_support::thrown_by;
+
+TEST(RuntimeOffers, TheFirstBackendThatServesTheShapeRunsTheRoute) {
+  const auto first = fake("first", {Schedule::kStream, Schedule::kWorkqueue});
+  const auto second = fake("second");
+  first->can.head_dims = {128};
+  const Runtime runtime(std::nullopt, {first, second});
+  for (const OfferedRoute& offer : runtime.offers({32, 8, 128}, DType::kF16, 16)) {
+    const bool in_first = offer.route == Route::kStream || offer.route == Route::kWorkqueue;
+    const bool ours = schedule_of(offer.route).has_value();
+    EXPECT_EQ(offer.backend, in_first ? "first" : ours ? "second" : "") << to_string(offer.route);
+    EXPECT_EQ(offer.why_not.empty(), ours);
+  }
+  for (const OfferedRoute& offer : runtime.offers({32, 8, 64}, DType::kF16, 16)) EXPECT_NE(offer.backend, "first");
+
+  FakeStep given({100, 200});
+  EXPECT_EQ(runtime.choose(given.step).backend, "first");
+  given.step.shape.head_dim = 64;
+  EXPECT_EQ(runtime.choose(given.step).backend, "second");
+  EXPECT_THROW((void)runtime.offers({32, 0, 64}, DType::kF16, 16), InvalidArgument);
+}
+
+TEST(RuntimeOffers, StepsThatNobodyServesAreUnsupportedAndEachBackendSaysWhy) {
+  const auto a = fake("a");
+  const auto b = fake("b");
+  a->can.head_dims = {128};
+  b->can.dtypes = {DType::kF32};
+  Runtime runtime(std::nullopt, {a, b, fake("c", {})});
+  FakeStep given({100});
+  given.step.shape.head_dim = 64;
+  EXPECT_EQ(
+      thrown_by<Unsupported>([&] { (void)runtime.prepare(given.step); }),
+      "no backend has a route for this step: a: head_dim is 64, must be one of 128; b: dtype is fp16, must be one "
+      "of fp32; c: has no routes");
+  EXPECT_THROW((void)runtime.choose(given.step), Unsupported);
+  EXPECT_THROW((void)runtime.explain(given.step), Unsupported);
+  EXPECT_EQ(runtime.counters().steps(), 0);
+}
+
+TEST(RuntimeOffers, ForcedRoutesThatNobodyOffersAreUnsupported) {
+  const FakeStep given({100});
+  const auto a = fake("a", {Schedule::kStream});
+  const auto b = fake("b");
+  b->can.max_group_size = 2;
+  const auto said = [&](Route route) {
+    return thrown_by<Unsupported>([&] {
+      (void)Runtime(find_profile("rtx3060-paper"), {a, b}, {.route = route}).choose(given.step);
+    });
+  };
+  EXPECT_EQ(said(Route::kStream), "nothing was thrown");
+  EXPECT_EQ(
+      said(Route::kWorkqueue),
+      "route is workqueue, which no backend has for this step: a: has no such route, but stream; b: num_q_heads / "
+      "num_kv_heads is 4, must be at most 2");
+  EXPECT_THAT(said(Route::kFlashInferTensorCore), HasSubstr("route is flashinfer-tensor-core, which no backend has"));
+}
+
+TEST(RuntimeOffers, BadConfigurationsAreRefused) {
+  using Backends = std::vector<std::shared_ptr<Backend>>;
+  const auto said = [](std::optional<DeviceProfile> profile, Backends backends, RuntimeOptions options = {}) {
+    return thrown_by([&] { (void)Runtime(std::move(profile), std::move(backends), std::move(options)); });
+  };
+  EXPECT_EQ(said({}, {}), "backends is empty, must have at least one");
+  EXPECT_EQ(said({}, {fake(), nullptr}), "backends[1] is null, must be a backend");
+  EXPECT_EQ(said({}, {fake()}, {.safe_route = Route::kPolicy}),
+            "safe_route is policy, must be a route that runs a step");
+  EXPECT_EQ(said({}, {fake("a", {}, {}, "X"), fake("b"), fake("c", {}, {}, "Y")}),
+            "backends[2] runs on Y, must run on X as those before it");
+  EXPECT_THAT(said(DeviceProfile{}, {fake()}), HasSubstr("name is \"\""));
+}
+
+TEST(RuntimeOffers, BadStepsAreRefusedBeforeABackendSeesThem) {
+  const auto backend = fake();
+  Runtime runtime(std::nullopt, {backend});
+  const auto refused = [&](const auto& spoil) {
+    FakeStep given({100, 200});
+    spoil(given);
+    return thrown_by([&] { (void)runtime.prepare(given.step); });
+  };
+  EXPECT_THAT(refused([](FakeStep& s) { s.step.lengths.values.data = nullptr; }), HasSubstr("lengths is null"));
+  EXPECT_THAT(refused([](FakeStep& s) { s.step.batch = -1; }), HasSubstr("batch is -1"));
+  EXPECT_THAT(refused([](FakeStep& s) { s.step.batch = 3; }), HasSubstr("lengths has 2 entries, must have 3"));
+  EXPECT_THAT(refused([](FakeStep& s) { s.step.page_size = 0; }), HasSubstr("page_size is 0"));
+  EXPECT_THAT(refused([](FakeStep& s) { s.step.shape.num_kv_heads = 0; }), HasSubstr("num_kv_heads is 0"));
+  EXPECT_THAT(refused([](FakeStep& s) { s.lengths[1] = 1 << 20; }), HasSubstr("lengths[1] is 1048576 tokens"));
+  EXPECT_TRUE(backend->asked.empty());
+}
+
+}  // namespace
+}  // namespace pkv

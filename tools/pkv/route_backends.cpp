@@ -1,0 +1,33 @@
+#include "route_backends.hpp"
+
+#include "cuda_device.hpp"
+#include "persistentkv/cpu/cpu_backend.hpp"
+#include "persistentkv/runtime/runtime.hpp"
+
+#include <algorithm>
+
+namespace pkv::cli {
+
+Decision explain_with_backend(const std::string& backend, const DeviceProfile& profile, const PolicyInput& input,
+                              int page_size) {
+  const auto lengths = input.step.lengths;
+  const std::int64_t longest = lengths.empty() ? 0 : std::max(*std::max_element(lengths.begin(), lengths.end()), 0);
+  const std::int64_t pages = page_size < 1 ? 0 : (longest + page_size - 1) / page_size;
+  const std::int32_t unread = 0;  // choices look at no page id, so a table is nothing but its size
+
+  Step step;
+  step.shape = input.step.shape;
+  step.dtype = input.dtype;
+  step.page_size = page_size;
+  step.batch = static_cast<std::int64_t>(lengths.size());
+  step.num_pages = pages * step.batch;
+  step.lengths.values = IndexView::host(lengths.data(), step.batch);
+  step.table = PageTableView::dense(&unread, step.batch, pages);
+
+  RuntimeOptions options;
+  options.plan = input.options;
+  const Runtime runtime(profile, {backend == "cuda" ? make_cuda_engine() : make_cpu_backend()}, options);
+  return runtime.explain(step);
+}
+
+}  // namespace pkv::cli
