@@ -74,7 +74,7 @@ struct CudaBench::State {
   Stream stream;
   std::unique_ptr<Pool> pool;
   std::vector<std::int32_t> order;  // all pages, shuffled
-  DeviceArray<unsigned char> q, out;
+  DeviceArray<unsigned char> q;
   std::int64_t out_elements = 0;  // of one step, at most
 };
 

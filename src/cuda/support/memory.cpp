@@ -12,11 +12,4 @@ DeviceBuffer::DeviceBuffer(std::size_t size_bytes) : size_bytes_(size_bytes) {
   data_.reset(data);
 }
 
-void DeviceBuffer::reserve(std::size_t size_bytes) {
-  if (size_bytes <= size_bytes_) return;
-  data_.reset();  // first, so that old and new need not fit side by side
-  size_bytes_ = 0;
-  *this = DeviceBuffer(size_bytes);
-}
-
 }  // namespace pkv::cuda

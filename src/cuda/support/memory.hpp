@@ -22,8 +22,6 @@ class DeviceBuffer {
   [[nodiscard]] T* as() const noexcept {
     return static_cast<T*>(data_.get());
   }
-  /// Makes it at least as large; what it held is lost where it grows.
-  void reserve(std::size_t size_bytes);
 
  private:
   std::unique_ptr<void, FreeDevice> data_;
