@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <vector>
 
 namespace pkv::detail {
@@ -12,26 +11,21 @@ static_assert(static_cast<std::size_t>(Route::kPolicy) == kRunnableRoutes.size()
 
 namespace {
 
-bool has(const std::vector<Schedule>& schedules, Schedule schedule) {
-  return std::find(schedules.begin(), schedules.end(), schedule) != schedules.end();
-}
-
-std::string names_of(const std::vector<Schedule>& schedules) {
+std::string names_of(const std::vector<Route>& routes) {
   std::vector<std::string_view> names;
-  names.reserve(schedules.size());
-  for (const Schedule schedule : schedules) names.push_back(to_string(schedule));
+  names.reserve(routes.size());
+  for (const Route route : routes) names.push_back(to_string(route));
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string why_not_device(const Capabilities& can) {
-  return fmt::format("lengths or block table are on a device, must be on the host but for {}",
-                     names_of(can.device_lengths));
+  std::vector<Route> routes = can.routes();
+  std::erase_if(routes, [&](Route route) { return !can.takes_device_lengths(route); });
+  return fmt::format("lengths or block table are on a device, must be on the host but for {}", names_of(routes));
 }
 
 std::string why_not(const Capabilities& can, Route route, const OfferQuery& query) {
-  const auto schedule = schedule_of(route);
-  if (!schedule || !has(can.schedules, *schedule))
-    return fmt::format("has no such route, but {}", names_of(can.schedules));
+  if (!can.has_route(route)) return fmt::format("has no such route, but {}", names_of(can.routes()));
   if (std::string why = can.why_not(query.shape, query.dtype, query.page_size); !why.empty()) return why;
   return why_not_device(can);
 }
@@ -51,9 +45,9 @@ Offers offers_of(Backends backends, const OfferQuery& query) {
   for (const auto& backend : backends) {
     const Capabilities& can = backend->capabilities();
     if (!can.why_not(query.shape, query.dtype, query.page_size).empty()) continue;
-    for (const Schedule schedule : can.schedules) {
-      const Route route = route_of(schedule);
-      if (offers.routes.contains(route) || (query.on_device && !has(can.device_lengths, schedule))) continue;
+    for (const Route route : kRunnableRoutes) {
+      if (!can.has_route(route) || offers.routes.contains(route)) continue;
+      if (query.on_device && !can.takes_device_lengths(route)) continue;
       offers.routes.insert(route);
       offers.backends[static_cast<std::size_t>(route)] = backend.get();
     }
@@ -68,7 +62,7 @@ std::string why_nobody(Backends backends, Route route, const OfferQuery& query) 
 std::string why_nobody(Backends backends, const OfferQuery& query) {
   return each(backends, [&](const Capabilities& can) -> std::string {
     if (std::string why = can.why_not(query.shape, query.dtype, query.page_size); !why.empty()) return why;
-    return can.schedules.empty() ? "has no routes" : why_not_device(can);
+    return can.schedules.empty() && can.own_routes.empty() ? "has no routes" : why_not_device(can);
   });
 }
 

@@ -3,7 +3,7 @@
 // Which backend runs which route.
 
 #include "persistentkv/engine/backend.hpp"
-#include "persistentkv/policy/route.hpp"
+#include "persistentkv/plan/route.hpp"
 
 #include <array>
 #include <memory>

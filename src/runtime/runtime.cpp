@@ -13,10 +13,9 @@ Runtime::Runtime(std::optional<DeviceProfile> profile, std::vector<std::shared_p
 RuntimeStep Runtime::prepare(const Step& step, const StepHint& hint) {
   detail::StepFacts facts(step, hint);
   const detail::Routed routed = core_->choose(facts);
-  const auto schedule = schedule_of(routed.decision.route);
   PlanOptions plan = core_->options().plan;
   plan.splits = routed.decision.splits;
-  std::unique_ptr<PreparedStep> prepared = routed.backend->prepare(step, schedule.value(), plan);
+  std::unique_ptr<PreparedStep> prepared = routed.backend->prepare_route(step, routed.decision.route, plan);
   RuntimeStep ready(std::make_unique<detail::RuntimeStepState>(
       detail::RuntimeStepState{core_, std::move(facts), routed.decision, std::move(prepared)}));
   core_->counters().count_step(routed.decision);

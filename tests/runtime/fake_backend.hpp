@@ -29,9 +29,14 @@ class FakeBackend : public Backend {
     Schedule schedule;
     PlanOptions options;
   };
+  struct AskedRoute {
+    Route route;
+    PlanOptions options;
+  };
 
   Capabilities can;
   std::vector<Asked> asked;
+  std::vector<AskedRoute> asked_routes;  ///< of can.own_routes
   std::atomic<int> runs = 0;
   bool broken = false;  ///< prepare and run throw
 
@@ -41,6 +46,12 @@ class FakeBackend : public Backend {
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step&, Schedule schedule, const PlanOptions& o) override {
     if (broken) throw Unsupported("broken");
     asked.push_back({schedule, o});
+    return std::make_unique<Prepared>(*this);
+  }
+  [[nodiscard]] std::unique_ptr<PreparedStep> prepare_route(const Step& step, Route route,
+                                                            const PlanOptions& o) override {
+    if (schedule_of(route) || !can.has_route(route)) return Backend::prepare_route(step, route, o);
+    asked_routes.push_back({route, o});
     return std::make_unique<Prepared>(*this);
   }
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step&, WorkPlan) override { throw Unsupported("plan"); }

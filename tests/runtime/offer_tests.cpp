@@ -70,6 +70,53 @@ TEST(RuntimeOffers, ForcedRoutesThatNobodyOffersAreUnsupported) {
   EXPECT_THAT(said(Route::kFlashInferTensorCore), HasSubstr("route is flashinfer-tensor-core, which no backend has"));
 }
 
+TEST(RuntimeOffers, RoutesOfABackendsOwnAreOfferedAndPreparedByIt) {
+  const auto ours = fake("ours");
+  const auto theirs = fake("theirs", {});
+  theirs->can.own_routes = {Route::kFlashInferTensorCore};
+  theirs->can.group_sizes = {1, 4};
+  FakeStep given({100, 200});
+  Runtime runtime(std::nullopt, {ours, theirs}, {.route = Route::kFlashInferTensorCore});
+  const RuntimeStep ready = runtime.prepare(given.step);
+  EXPECT_EQ(ready.decision().route, Route::kFlashInferTensorCore);
+  EXPECT_EQ(ready.decision().backend, "theirs");
+  ASSERT_EQ(theirs->asked_routes.size(), 1u);
+  EXPECT_EQ(theirs->asked_routes[0].route, Route::kFlashInferTensorCore);
+  EXPECT_TRUE(ours->asked.empty() && ours->asked_routes.empty());
+  EXPECT_EQ(runtime.counters().steps(Route::kFlashInferTensorCore), 1);
+  for (const OfferedRoute& offer : runtime.offers({32, 8, 128}, DType::kF16, 16))
+    EXPECT_EQ(offer.backend == "theirs", offer.route == Route::kFlashInferTensorCore) << to_string(offer.route);
+
+  given.step.shape.num_kv_heads = 16;
+  EXPECT_THAT(thrown_by<Unsupported>([&] { (void)runtime.choose(given.step); }),
+              HasSubstr("theirs: num_q_heads / num_kv_heads is 2, must be one of 1, 4"));
+}
+
+TEST(RuntimeOffers, RoutesOfABackendsOwnNeedLengthsOnTheHost) {
+  const auto theirs = fake("theirs", {});
+  theirs->can.own_routes = {Route::kFlashInferCudaCore};
+  FakeStep given({100, 200});
+  given.step.lengths.values.space = MemorySpace::kDevice;
+  EXPECT_EQ(thrown_by<Unsupported>([&] { (void)Runtime(std::nullopt, {theirs}).choose(given.step); }),
+            "no backend has a route for this step: theirs: lengths or block table are on a device, must be on the host "
+            "but for none");
+}
+
+TEST(RuntimeOffers, BackendsPrepareSchedulesByTheirRoutesAndNoOthers) {
+  const auto backend = fake("plain");
+  const FakeStep given({100});
+  for (const Schedule schedule : kAllSchedules) {
+    (void)backend->prepare_route(given.step, route_of(schedule), {.splits = 3});
+    EXPECT_EQ(backend->asked.back().schedule, schedule);
+    EXPECT_EQ(backend->asked.back().options.splits, 3);
+  }
+  EXPECT_EQ(backend->asked.size(), kAllSchedules.size());
+  for (const Route route : {Route::kFlashInferCudaCore, Route::kFlashInferTensorCore, Route::kPolicy}) {
+    EXPECT_EQ(thrown_by<Unsupported>([&] { (void)backend->prepare_route(given.step, route, {}); }),
+              "route is " + std::string(to_string(route)) + ", which backend plain does not have");
+  }
+}
+
 TEST(RuntimeOffers, BadConfigurationsAreRefused) {
   using Backends = std::vector<std::shared_ptr<Backend>>;
   const auto said = [](std::optional<DeviceProfile> profile, Backends backends, RuntimeOptions options = {}) {

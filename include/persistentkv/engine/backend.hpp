@@ -4,6 +4,7 @@
 
 #include "persistentkv/core/layer.hpp"
 #include "persistentkv/core/step.hpp"
+#include "persistentkv/plan/route.hpp"
 #include "persistentkv/plan/schedule.hpp"
 #include "persistentkv/plan/work_plan.hpp"
 
@@ -21,15 +22,24 @@ using StreamHandle = void*;
 /// What a backend can do, told before anything runs.
 struct Capabilities {
   std::vector<Schedule> schedules;
+  std::vector<Route> own_routes;  ///< run with a plan of the backend's own making, from lengths and table on the host
   std::vector<DType> dtypes;
   std::vector<int> head_dims;  ///< empty: any multiple of head_dim_multiple up to max_head_dim
   int head_dim_multiple = 1;
   int max_head_dim = 0;
-  int max_group_size = 0;  ///< 0: any
+  std::vector<int> group_sizes;  ///< empty: any up to max_group_size
+  int max_group_size = 0;        ///< 0: any
   int min_page_size = 1;
   int alignment_bytes = 1;               ///< of data and strides of q, K, V and out, where more than an element's size
   bool any_plan = false;                 ///< prepare(step, plan) accepts any valid plan
   std::vector<Schedule> device_lengths;  ///< of these, lengths and page table may be device-resident
+
+  /// Whether the route is one of own_routes, or a schedule's.
+  [[nodiscard]] bool has_route(Route route) const noexcept;
+  /// Whether lengths and page table may be device-resident for it.
+  [[nodiscard]] bool takes_device_lengths(Route route) const noexcept;
+  /// All of them: schedules in their order, then own_routes.
+  [[nodiscard]] std::vector<Route> routes() const;
 
   /// alignment_bytes in elements of `dtype`, at least 1.
   [[nodiscard]] int alignment_elements(DType dtype) const noexcept {
@@ -85,6 +95,11 @@ class Backend {
   /// Where options.num_workers is 0, the backend puts its own number.
   [[nodiscard]] virtual std::unique_ptr<PreparedStep> prepare(const Step& step, Schedule schedule,
                                                               const PlanOptions& options) = 0;
+
+  /// The same for a route by its name: a schedule, or one of capabilities().own_routes, which heed of the options what
+  /// they understand. Throws Unsupported where the backend has no such route.
+  [[nodiscard]] virtual std::unique_ptr<PreparedStep> prepare_route(const Step& step, Route route,
+                                                                    const PlanOptions& options);
 
   /// The same for a plan made elsewhere. Throws InvalidArgument where the plan is not this step's; Unsupported where
   /// capabilities().any_plan is false.

@@ -5,7 +5,7 @@
 /// says where the shipped constants come from.
 
 #include "persistentkv/core/dtype.hpp"
-#include "persistentkv/policy/route.hpp"
+#include "persistentkv/plan/route.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "persistentkv/policy/route.hpp"
+#include "persistentkv/plan/route.hpp"
 
 #include "persistentkv/core/error.hpp"
 
