@@ -1,7 +1,9 @@
-# The public modules, importable as persistentkv::NAME after find_package(persistentkv).
+# The public modules, importable as persistentkv::NAME after find_package(persistentkv), and what they are linked with.
 include(CMakePackageConfigHelpers)
 
 get_property(modules GLOBAL PROPERTY PKV_PUBLIC_MODULES)
+get_property(linked_modules GLOBAL PROPERTY PKV_LINKED_MODULES)
+list(APPEND modules ${linked_modules})
 list(TRANSFORM modules PREPEND pkv_ OUTPUT_VARIABLE targets)
 install(TARGETS ${targets} EXPORT persistentkv ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT persistentkv FILE persistentkvTargets.cmake NAMESPACE persistentkv:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/persistentkv)

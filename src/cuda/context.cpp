@@ -1,8 +1,8 @@
 #include "context.hpp"
 
+#include "cuda_support/check.hpp"
 #include "kernels/params.hpp"
 #include "persistentkv/core/error.hpp"
-#include "support/check.hpp"
 
 #include <fmt/format.h>
 

@@ -2,9 +2,9 @@
 
 // What a backend shares with the steps it has prepared, which may outlive it.
 
+#include "cuda_support/memory.hpp"
 #include "kernel_table.hpp"
 #include "persistentkv/cuda/cuda_backend.hpp"
-#include "support/memory.hpp"
 
 #include <cuda_runtime_api.h>
 

@@ -1,10 +1,10 @@
 #include "persistentkv/cuda/cuda_backend.hpp"
 
+#include "cuda_support/check.hpp"
 #include "listed_step.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/plan/planner.hpp"
 #include "stream_step.hpp"
-#include "support/check.hpp"
 #include "tile_table.hpp"
 
 #include <fmt/format.h>

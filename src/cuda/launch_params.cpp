@@ -1,7 +1,7 @@
 #include "launch_params.hpp"
 
+#include "cuda_support/check.hpp"
 #include "persistentkv/core/error.hpp"
-#include "support/check.hpp"
 
 #include <fmt/format.h>
 

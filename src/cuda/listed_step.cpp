@@ -1,7 +1,7 @@
 #include "listed_step.hpp"
 
+#include "cuda_support/check.hpp"
 #include "stream_step.hpp"
-#include "support/check.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,9 +1,9 @@
 #include "stream_step.hpp"
 
+#include "cuda_support/check.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/plan/planner.hpp"
 #include "persistentkv/plan/stream_cut.hpp"
-#include "support/check.hpp"
 
 #include <fmt/format.h>
 

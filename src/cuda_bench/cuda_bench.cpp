@@ -1,8 +1,10 @@
 #include "cuda_bench.hpp"
 
-#include "graph_timer.hpp"
+#include "cuda_support/check.hpp"
+#include "cuda_support/stream.hpp"
+#include "persistentkv/core/error.hpp"
 #include "readers.hpp"
-#include "rotating_pool.hpp"
+#include "variant_run.hpp"
 
 #include <fmt/format.h>
 
@@ -17,18 +19,15 @@ namespace pkv::cuda_bench {
 
 namespace {
 
-constexpr int kMostSteps = 160;
-constexpr int kMostNodes = 48;
+using cuda::check;
+using cuda::DeviceArray;
 
-struct Stream {
-  cudaStream_t handle = nullptr;
-  Stream() { check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
-  ~Stream() { (void)cudaStreamDestroy(handle); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-};
+constexpr int kManyNodes = 48;  // enough to share the launch of a graph
 
-double median(const std::vector<double>& sorted) { return sorted[sorted.size() / 2]; }
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
 
 double microseconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
@@ -43,7 +42,10 @@ struct Rotation {
 }  // namespace
 
 struct CudaBench::State {
-  explicit State(const CudaBenchConfig& of) : config(of), backend(make_cuda_backend(of.backend)) {}
+  explicit State(const CudaBenchConfig& of) : config(of), backend(make_cuda_backend(of.backend)) {
+    if (config.rounds < 1) throw InvalidArgument(fmt::format("rounds is {}, must be >= 1", config.rounds));
+    if (config.max_nodes < 1) throw InvalidArgument(fmt::format("max_nodes is {}, must be >= 1", config.max_nodes));
+  }
 
   [[nodiscard]] std::int64_t pages_of(const std::vector<std::int32_t>& lengths) const {
     std::int64_t pages = 0;
@@ -56,22 +58,26 @@ struct CudaBench::State {
   [[nodiscard]] Rotation rotation(const std::vector<std::int32_t>& lengths, std::int64_t pool_pages) const {
     const std::int64_t bytes = pages_of(lengths) * kv_page_bytes() + 1;
     Rotation r;
-    r.steps = static_cast<int>(std::clamp<std::int64_t>(config.rotate_bytes / bytes + 1, 1, kMostSteps));
+    r.steps = static_cast<int>(std::clamp<std::int64_t>(config.rotate_bytes / bytes + 1, 1, config.max_nodes));
     if (pool_pages > 0)
       r.steps =
           static_cast<int>(std::min<std::int64_t>(r.steps, pool_pages / std::max<std::int64_t>(pages_of(lengths), 1)));
-    r.nodes =
-        std::max(r.steps, static_cast<int>(std::min<std::int64_t>(kMostNodes, config.longest_graph_bytes / bytes + 1)));
-    r.nodes = (r.nodes + r.steps - 1) / r.steps * r.steps;
+    const auto wanted = static_cast<int>(std::min<std::int64_t>(kManyNodes, config.longest_graph_bytes / bytes + 1));
+    r.nodes = (std::max(r.steps, wanted) + r.steps - 1) / r.steps * r.steps;
+    if (r.nodes > config.max_nodes) r.nodes = config.max_nodes / r.steps * r.steps;
     return r;
   }
 
-  VariantTime time(const Variant& variant, const std::vector<std::unique_ptr<DeviceStep>>& steps, int nodes,
-                   const float* expected);
+  /// Who runs it; null, and each backend's reason, where nobody does.
+  [[nodiscard]] Backend* find(Route route, std::string& reasons) const;
+  void attend(const DeviceStep& step, std::size_t batch, float* expected);
+  void time_eager(VariantRun& run, int nodes, VariantTime& result);
+  [[nodiscard]] double error_of(VariantRun& run, const RotatingSteps& steps, int nodes, const VariantTensors& tensors,
+                                const float* expected);
 
   CudaBenchConfig config;
   std::unique_ptr<CudaBackend> backend;
-  Stream stream;
+  cuda::Stream stream;
   std::unique_ptr<Pool> pool;
   std::vector<std::int32_t> order;  // all pages, shuffled
   DeviceArray<unsigned char> q;
@@ -99,13 +105,18 @@ CudaBench::CudaBench(const CudaBenchConfig& config, const std::vector<std::vecto
   std::shuffle(s.order.begin(), s.order.end(), std::mt19937_64(config.seed));
   s.out_elements = rows * config.shape.num_q_heads * config.shape.head_dim;
   s.q = DeviceArray<unsigned char>(s.out_elements * size_bytes(config.dtype));
-  fill_normal(s.q.get(), config.dtype, s.out_elements, config.seed + 2, s.stream.handle);
-  check(cudaStreamSynchronize(s.stream.handle), "filling q");
+  fill_normal(s.q.get(), config.dtype, s.out_elements, config.seed + 2, s.stream.handle());
+  s.stream.wait("filling q");
 }
 
 CudaBench::~CudaBench() = default;
 
 const CudaDeviceInfo& CudaBench::device() const noexcept { return state_->backend->device(); }
+
+std::string CudaBench::why_not(Route route) const {
+  std::string reasons;
+  return state_->find(route, reasons) != nullptr ? std::string() : reasons;
+}
 
 bool CudaBench::fits(const std::vector<std::int32_t>& lengths) const {
   return state_->pages_of(lengths) <= state_->pool->num_pages();
@@ -118,7 +129,8 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
   const Rotation rotation = s.rotation(lengths, s.pool->num_pages());
   WorkloadTime result;
   result.num_steps = rotation.steps;
-  std::vector<std::unique_ptr<DeviceStep>> steps;
+  RotatingSteps steps;
+  steps.reserve(static_cast<std::size_t>(rotation.steps));
   for (int i = 0; i < rotation.steps; ++i) {
     steps.push_back(std::make_unique<DeviceStep>(
         *s.pool, config.shape, config.dtype, lengths,
@@ -129,9 +141,9 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
 
   const int sms = s.backend->device().num_sms;
   const auto time_reader = [&](auto read) {
-    TimedGraph graph(s.stream.handle, [&] {
+    TimedGraph graph(s.stream.handle(), [&] {
       for (int i = 0; i < rotation.nodes; ++i)
-        read(steps[static_cast<std::size_t>(i % rotation.steps)]->pages(*s.pool), sms, s.stream.handle);
+        read(steps[static_cast<std::size_t>(i % rotation.steps)]->pages(*s.pool), sms, s.stream.handle());
     });
     return median(graph.time_us(config.rounds)) / rotation.nodes;
   };
@@ -139,90 +151,99 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
   result.vectors_reader_us = time_reader(read_by_vectors);
   if (s.pool->page_bytes() % 4096 == 0) result.rings_reader_us = time_reader(read_by_rings);
 
-  const auto batch = static_cast<int>(lengths.size());
-  const DeviceArray<float> expected(std::int64_t{batch} * config.shape.num_q_heads * config.shape.head_dim);
-  PlainAttention plain{s.q.get(),
-                       s.pool->view().k.data,
-                       s.pool->view().v.data,
-                       steps.back()->lengths(),
-                       steps.back()->table(),
-                       steps.back()->table_stride(),
-                       batch,
-                       config.shape.num_q_heads,
-                       config.shape.num_kv_heads,
-                       config.shape.head_dim,
-                       config.page_size,
-                       static_cast<float>(config.shape.scale()),
-                       config.dtype};
-  attend_plainly(plain, expected.get(), s.stream.handle);
-  check(cudaStreamSynchronize(s.stream.handle), "plain attention");
-  for (const Variant& variant : config.variants)
-    result.variants.push_back(s.time(variant, steps, rotation.nodes, expected.get()));
+  const std::int64_t elements =
+      static_cast<std::int64_t>(lengths.size()) * config.shape.num_q_heads * std::int64_t{config.shape.head_dim};
+  const std::int64_t out_bytes = elements * size_bytes(config.dtype);
+  const DeviceArray<unsigned char> outs(out_bytes * rotation.nodes);
+  const VariantTensors tensors{s.pool->view(), s.q.get(), outs.get(), out_bytes};
+  std::vector<std::unique_ptr<VariantRun>> runs;
+  runs.reserve(config.variants.size());
+  for (const Variant& variant : config.variants) {
+    std::string reasons;
+    Backend* backend = s.find(variant.route, reasons);
+    if (backend == nullptr)
+      throw Unsupported(fmt::format("nobody runs {} for this shape: {}", to_string(variant.route), reasons));
+    runs.push_back(std::make_unique<VariantRun>(*backend, variant, steps, tensors, rotation.nodes, s.stream.handle()));
+    runs.back()->graph().replay();
+  }
+  result.variants.resize(runs.size());
+  for (VariantTime& time : result.variants) time.samples_us.reserve(static_cast<std::size_t>(config.rounds));
+  for (int round = 0; round < config.rounds; ++round)
+    for (std::size_t v = 0; v < runs.size(); ++v)
+      result.variants[v].samples_us.push_back(runs[v]->graph().replay_us() / rotation.nodes);
+
+  const DeviceArray<float> expected(config.check_outputs ? elements : 0);
+  if (config.check_outputs) s.attend(*steps.back(), lengths.size(), expected.get());
+  for (std::size_t v = 0; v < runs.size(); ++v) {
+    VariantTime& time = result.variants[v];
+    const auto [least, most] = std::minmax_element(time.samples_us.begin(), time.samples_us.end());
+    time.graph_us = median(time.samples_us);
+    time.graph_min_us = *least;
+    time.graph_max_us = *most;
+    time.plan_us = runs[v]->plan_us();
+    if (config.time_eager) s.time_eager(*runs[v], rotation.nodes, time);
+    if (config.check_outputs)
+      time.relative_error = s.error_of(*runs[v], steps, rotation.nodes, tensors, expected.get());
+  }
   return result;
 }
 
-VariantTime CudaBench::State::time(const Variant& variant, const std::vector<std::unique_ptr<DeviceStep>>& steps,
-                                   int nodes, const float* expected) {
-  VariantTime result;
-  const std::int64_t elements =
-      steps.front()->step().batch * config.shape.num_q_heads * std::int64_t{config.shape.head_dim};
-  const std::int64_t out_bytes = elements * size_bytes(config.dtype);
-  const DeviceArray<unsigned char> outs(out_bytes * nodes);  // each node has its own: overlapping runs are checked too
-  const bool stream_route = variant.schedule == Schedule::kStream;
-  const std::size_t workspace_bytes =
-      stream_route ? backend->stream_workspace_bytes(config.shape, config.dtype, variant.options.num_workers) : 0;
-  const DeviceArray<unsigned char> workspace(static_cast<std::int64_t>(workspace_bytes));
-  check(cudaMemset(workspace.get(), 0, workspace_bytes), "cudaMemset");
-  check(cudaDeviceSynchronize(), "cudaMemset");
-
-  std::vector<std::unique_ptr<CudaPreparedStep>> prepared;
-  for (const auto& step : steps) {
-    const auto begin = std::chrono::steady_clock::now();
-    if (stream_route) {
-      prepared.push_back(backend->prepare(step->step(), variant.schedule, variant.options,
-                                          CudaWorkspace{workspace.get(), workspace_bytes}));
-    } else {
-      auto* listed = dynamic_cast<CudaPreparedStep*>(
-          backend->prepare(step->host_step(), variant.schedule, variant.options).release());
-      prepared.emplace_back(listed);
-    }
-    const double us = microseconds_since(begin);
-    result.plan_us = result.plan_us == 0.0 ? us : std::min(result.plan_us, us);
-  }
-
-  const auto run_node = [&](int i) {
-    const auto which = static_cast<std::size_t>(i) % steps.size();
-    Layer layer = Layer::dense(steps[which]->step(), pool->view(), q.get(), outs.get() + i * out_bytes);
-    prepared[which]->run(layer, stream.handle, {.programmatic_dependent_launch = variant.pdl});
+Backend* CudaBench::State::find(Route route, std::string& reasons) const {
+  const auto serves = [&](const Backend& candidate) {
+    const Capabilities& can = candidate.capabilities();
+    const std::string why =
+        can.has_route(route) ? can.why_not(config.shape, config.dtype, config.page_size) : "has no such route";
+    if (!why.empty()) reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", candidate.name(), why);
+    return why.empty();
   };
-  const auto run_all = [&] {
-    for (int i = 0; i < nodes; ++i) run_node(i);
-  };
-  TimedGraph graph(stream.handle, run_all);
-  const std::vector<double> times = graph.time_us(config.rounds);
-  result.graph_us = median(times) / nodes;
-  result.graph_min_us = times.front() / nodes;
-  result.graph_max_us = times.back() / nodes;
-  result.eager_us = median(time_eager_us(stream.handle, config.rounds, run_all)) / nodes;
+  if (serves(*backend)) return backend.get();
+  for (const auto& more : config.more_backends)
+    if (serves(*more)) return more.get();
+  return nullptr;
+}
 
-  check(cudaMemsetAsync(outs.get(), 0xff, static_cast<std::size_t>(out_bytes * nodes), stream.handle), "poisoning");
-  graph.replay();
-  const DeviceArray<float> sums(2);
-  check(cudaMemsetAsync(sums.get(), 0, 2 * sizeof(float), stream.handle), "cudaMemsetAsync");
-  for (std::size_t i = steps.size() - 1; i < static_cast<std::size_t>(nodes); i += steps.size())
-    compare(outs.get() + static_cast<std::int64_t>(i) * out_bytes, config.dtype, expected, elements, sums.get(),
-            stream.handle);
-  float found[2] = {};
-  check(cudaMemcpyAsync(found, sums.get(), sizeof(found), cudaMemcpyDeviceToHost, stream.handle), "cudaMemcpyAsync");
-  check(cudaStreamSynchronize(stream.handle), "comparing");
-  result.relative_error = found[1] > 0.0f ? std::sqrt(found[0] / found[1]) : 0.0;
+void CudaBench::State::attend(const DeviceStep& step, std::size_t batch, float* expected) {
+  const PlainAttention plain{q.get(),
+                             pool->view().k.data,
+                             pool->view().v.data,
+                             step.lengths(),
+                             step.table(),
+                             step.table_stride(),
+                             static_cast<int>(batch),
+                             config.shape.num_q_heads,
+                             config.shape.num_kv_heads,
+                             config.shape.head_dim,
+                             config.page_size,
+                             static_cast<float>(config.shape.scale()),
+                             config.dtype};
+  attend_plainly(plain, expected, stream.handle());
+  stream.wait("plain attention");
+}
 
+void CudaBench::State::time_eager(VariantRun& run, int nodes, VariantTime& result) {
+  result.eager_us = median(time_eager_us(stream.handle(), config.rounds, [&] { run.run_all(); })) / nodes;
   constexpr int kCalls = 64;  // few enough that the queue of launches does not fill
   const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < kCalls; ++i) run_node(i % nodes);
+  for (int i = 0; i < kCalls; ++i) run.run_node(i % nodes);
   result.launch_us = microseconds_since(begin) / kCalls;
-  check(cudaStreamSynchronize(stream.handle), "cudaStreamSynchronize");
-  return result;
+  stream.wait("launches of a step");
+}
+
+double CudaBench::State::error_of(VariantRun& run, const RotatingSteps& steps, int nodes, const VariantTensors& tensors,
+                                  const float* expected) {
+  check(cudaMemsetAsync(tensors.outs, 0xff, static_cast<std::size_t>(tensors.out_bytes * nodes), stream.handle()),
+        "poisoning");
+  run.graph().replay();
+  const DeviceArray<float> sums(2);
+  check(cudaMemsetAsync(sums.get(), 0, 2 * sizeof(float), stream.handle()), "cudaMemsetAsync");
+  for (std::size_t i = steps.size() - 1; i < static_cast<std::size_t>(nodes); i += steps.size()) {
+    compare(tensors.outs + static_cast<std::int64_t>(i) * tensors.out_bytes, config.dtype, expected,
+            tensors.out_bytes / size_bytes(config.dtype), sums.get(), stream.handle());
+  }
+  float found[2] = {};
+  check(cudaMemcpyAsync(found, sums.get(), sizeof(found), cudaMemcpyDeviceToHost, stream.handle()), "cudaMemcpyAsync");
+  stream.wait("comparing");
+  return found[1] > 0.0f ? std::sqrt(found[0] / found[1]) : 0.0;
 }
 
 }  // namespace pkv::cuda_bench

@@ -1,29 +1,12 @@
 #include "graph_timer.hpp"
 
-#include "cuda_check.hpp"
+#include "cuda_support/check.hpp"
 
 #include <algorithm>
 
 namespace pkv::cuda_bench {
 
-namespace {
-
-struct EventPair {
-  cudaEvent_t begin = nullptr;
-  cudaEvent_t end = nullptr;
-  EventPair() {
-    check(cudaEventCreate(&begin), "cudaEventCreate");
-    check(cudaEventCreate(&end), "cudaEventCreate");
-  }
-  ~EventPair() {
-    (void)cudaEventDestroy(begin);
-    (void)cudaEventDestroy(end);
-  }
-  EventPair(const EventPair&) = delete;
-  EventPair& operator=(const EventPair&) = delete;
-};
-
-}  // namespace
+using cuda::check;
 
 TimedGraph::TimedGraph(cudaStream_t stream, const std::function<void()>& enqueue) : stream_(stream) {
   enqueue();
@@ -46,23 +29,26 @@ TimedGraph::~TimedGraph() { (void)cudaGraphExecDestroy(executable_); }
 
 void TimedGraph::replay() { check(cudaGraphLaunch(executable_, stream_), "cudaGraphLaunch"); }
 
+double TimedGraph::replay_us() {
+  timer_.begin(stream_);
+  replay();
+  return timer_.end_us(stream_, "replaying a graph");
+}
+
 std::vector<double> TimedGraph::time_us(int rounds) {
   replay();
   return time_eager_us(stream_, rounds, [&] { replay(); });
 }
 
 std::vector<double> time_eager_us(cudaStream_t stream, int rounds, const std::function<void()>& enqueue) {
-  const EventPair events;
+  cuda::EventTimer timer;
   std::vector<double> times;
+  times.reserve(static_cast<std::size_t>(rounds));
   check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   for (int round = 0; round < rounds; ++round) {
-    check(cudaEventRecord(events.begin, stream), "cudaEventRecord");
+    timer.begin(stream);
     enqueue();
-    check(cudaEventRecord(events.end, stream), "cudaEventRecord");
-    check(cudaEventSynchronize(events.end), "cudaEventSynchronize");
-    float ms = 0.0f;
-    check(cudaEventElapsedTime(&ms, events.begin, events.end), "cudaEventElapsedTime");
-    times.push_back(ms * 1e3);
+    times.push_back(timer.end_us(stream, "a timed step"));
   }
   std::sort(times.begin(), times.end());
   return times;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "cuda_support/stream.hpp"
+
 #include <cuda_runtime_api.h>
 
 #include <functional>
@@ -17,12 +19,15 @@ class TimedGraph {
   TimedGraph& operator=(const TimedGraph&) = delete;
 
   void replay();
+  /// Microseconds of one replay. To compare graphs, let them take turns: clocks drift.
+  [[nodiscard]] double replay_us();
   /// Microseconds of each of `rounds` replays, sorted; one more goes ahead of them.
   [[nodiscard]] std::vector<double> time_us(int rounds);
 
  private:
   cudaStream_t stream_;
   cudaGraphExec_t executable_ = nullptr;
+  cuda::EventTimer timer_;
 };
 
 /// Microseconds of `enqueue` put into the stream as it is, sorted.

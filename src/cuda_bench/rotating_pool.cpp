@@ -1,8 +1,13 @@
 #include "rotating_pool.hpp"
 
+#include "cuda_support/check.hpp"
+
 #include <algorithm>
 
 namespace pkv::cuda_bench {
+
+using cuda::check;
+using cuda::DeviceArray;
 
 Pool::Pool(const AttentionShape& shape, DType dtype, int page_size, std::int64_t num_pages, std::uint32_t seed)
     : page_bytes_(std::int64_t{shape.num_kv_heads} * page_size * shape.head_dim * size_bytes(dtype)),

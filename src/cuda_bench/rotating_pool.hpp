@@ -3,7 +3,7 @@
 // Pages that take turns, so that no step finds its own in L2.
 
 #include "bench_kernels.hpp"
-#include "cuda_check.hpp"
+#include "cuda_support/memory.hpp"
 #include "persistentkv/core/layer.hpp"
 #include "persistentkv/core/step.hpp"
 
@@ -24,7 +24,7 @@ class Pool {
 
  private:
   std::int64_t page_bytes_;
-  DeviceArray<unsigned char> k_, v_;
+  cuda::DeviceArray<unsigned char> k_, v_;
   KvCacheView view_;
 };
 
@@ -46,7 +46,7 @@ class DeviceStep {
   std::int64_t table_stride_ = 0;
   std::int32_t num_pages_ = 0;
   std::vector<std::int32_t> host_lengths_, host_table_;
-  DeviceArray<std::int32_t> lengths_, table_, pages_;
+  cuda::DeviceArray<std::int32_t> lengths_, table_, pages_;
   Step step_, host_step_;
 };
 

@@ -1,6 +1,6 @@
 #include "cublas.hpp"
 
-#include "cuda_bench/cuda_check.hpp"
+#include "cuda_support/check.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <dlfcn.h>
@@ -19,7 +19,7 @@ namespace pkv::cuda_mlp {
 
 namespace {
 
-using cuda_bench::check;
+using cuda::check;
 
 // Declared here, since NVIDIA's compiler comes without the library's headers too. They have not changed since
 // cuBLAS 11.

@@ -2,8 +2,10 @@
 
 #include "cublas.hpp"
 #include "cuda_bench/bench_kernels.hpp"
-#include "cuda_bench/cuda_check.hpp"
 #include "cuda_bench/graph_timer.hpp"
+#include "cuda_support/check.hpp"
+#include "cuda_support/memory.hpp"
+#include "cuda_support/stream.hpp"
 #include "persistentkv/core/error.hpp"
 #include "silu_mul.hpp"
 
@@ -17,8 +19,8 @@ namespace pkv::cuda_mlp {
 
 namespace {
 
-using cuda_bench::check;
-using cuda_bench::DeviceArray;
+using cuda::check;
+using cuda::DeviceArray;
 
 constexpr int kMaxBatch = 4096;
 constexpr int kMaxWidth = 1 << 20;
@@ -39,18 +41,6 @@ DeviceArray<std::uint16_t> normal(std::int64_t elements, std::uint32_t seed) {
 struct LayerWeights {
   DeviceArray<std::uint16_t> gate_up;
   DeviceArray<std::uint16_t> down;
-};
-
-class Stream {
- public:
-  Stream() { check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
-  ~Stream() { (void)cudaStreamDestroy(handle_); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  [[nodiscard]] cudaStream_t get() const noexcept { return handle_; }
-
- private:
-  cudaStream_t handle_ = nullptr;
 };
 
 }  // namespace
@@ -77,7 +67,7 @@ struct MlpProxy::State {
   int max_batch;
   std::vector<LayerWeights> layers;
   DeviceArray<std::uint16_t> input, wide, narrow, output;
-  Stream stream;
+  cuda::Stream stream;
   std::map<int, double> times_us;
   std::size_t next = 0;
 };
@@ -112,8 +102,8 @@ double MlpProxy::time_us(int batch) {
   if (const auto known = s.times_us.find(batch); known != s.times_us.end()) return known->second;
   const auto layers = static_cast<int>(s.layers.size());
   const int runs = (kLayersOfGraph + layers - 1) / layers * layers;
-  cuda_bench::TimedGraph graph(s.stream.get(), [&] {
-    for (int i = 0; i < runs; ++i) run(batch, s.stream.get());
+  cuda_bench::TimedGraph graph(s.stream.handle(), [&] {
+    for (int i = 0; i < runs; ++i) run(batch, s.stream.handle());
   });
   const double us = graph.time_us(kRounds)[kRounds / 2] / runs;
   s.times_us.emplace(batch, us);

@@ -1,6 +1,6 @@
 #include "silu_mul.hpp"
 
-#include "cuda_bench/cuda_check.hpp"
+#include "cuda_support/check.hpp"
 
 #include <cuda_fp16.h>
 
@@ -28,7 +28,7 @@ void silu_mul(const void* x, void* out, int rows, int width, StreamHandle stream
   const dim3 grid(static_cast<unsigned>((pairs + kThreads - 1) / kThreads), static_cast<unsigned>(rows));
   silu_mul_kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(static_cast<const __half2*>(x),
                                                                             static_cast<__half2*>(out), pairs);
-  cuda_bench::check(cudaGetLastError(), "silu_mul");
+  cuda::check(cudaGetLastError(), "silu_mul");
 }
 
 }  // namespace pkv::cuda_mlp

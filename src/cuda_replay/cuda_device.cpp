@@ -2,11 +2,13 @@
 
 #include "cuda_bench/bench_kernels.hpp"
 #include "cuda_bench/readers.hpp"
+#include "cuda_support/check.hpp"
+#include "cuda_support/memory.hpp"
+#include "cuda_support/stream.hpp"
 #include "device_memory.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/plan/planner.hpp"
 #include "replay/kv_pool.hpp"
-#include "timer.hpp"
 
 #include <fmt/format.h>
 
@@ -18,8 +20,8 @@ namespace pkv::cuda_replay {
 
 namespace {
 
-using cuda_bench::check;
-using cuda_bench::DeviceArray;
+using cuda::check;
+using cuda::DeviceArray;
 using cuda_bench::PageList;
 
 /// So much more than L2 is read to empty it that the host has put a step's launches into the stream before it is over.
@@ -142,12 +144,12 @@ class CudaReplayDevice final : public replay::ReplayDevice {
         backend_.prepare(on_device ? step_ : planned_on_host_, route.schedule, route.options);
     result.plan_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
     evict();
-    timer_.begin();
-    prepared->run(layer_, timer_.stream());
-    result.time_us = timer_.end_us();
+    timer_.begin(stream_.handle());
+    prepared->run(layer_, stream_.handle());
+    result.time_us = timer_.end_us(stream_.handle(), "a replayed step");
 
     // The table was valid when it was uploaded: an error here is the engine's.
-    if (dynamic_cast<CudaPreparedStep&>(*prepared).take_errors(timer_.stream()).any())
+    if (dynamic_cast<CudaPreparedStep&>(*prepared).take_errors(stream_.handle()).any())
       throw CudaError(fmt::format("{} reports bad lengths or pages", to_string(route.schedule)));
     result.executed = prepared->executed();
     if (on_device) complete_counters(*host_step_, route.options, result.executed);
@@ -161,17 +163,17 @@ class CudaReplayDevice final : public replay::ReplayDevice {
 
  private:
   void evict() {
-    cuda_bench::read_through_l2(other_memory_.get(), evict_bytes_, backend_.device().num_sms, timer_.stream());
+    cuda_bench::read_through_l2(other_memory_.get(), evict_bytes_, backend_.device().num_sms, stream_.handle());
     check(cudaGetLastError(), "evicting L2");
   }
 
   template <class Reader>
   [[nodiscard]] double time_reader(Reader read, const PageList& list) {
     evict();
-    timer_.begin();
-    read(list, backend_.device().num_sms, timer_.stream());
+    timer_.begin(stream_.handle());
+    read(list, backend_.device().num_sms, stream_.handle());
     check(cudaGetLastError(), "reading pages");
-    return timer_.end_us();
+    return timer_.end_us(stream_.handle(), "a replayed step");
   }
 
   /// Every row's pages, those that rows share once for each.
@@ -189,26 +191,28 @@ class CudaReplayDevice final : public replay::ReplayDevice {
 
   /// All ones is NaN in every dtype.
   void poison() {
-    check(cudaMemsetAsync(out_.as<void>(), 0xff, static_cast<std::size_t>(out_bytes_), timer_.stream()), "poisoning");
+    check(cudaMemsetAsync(out_.as<void>(), 0xff, static_cast<std::size_t>(out_bytes_), stream_.handle()), "poisoning");
     if (lse_bytes_ > 0)
-      check(cudaMemsetAsync(lse_.as<void>(), 0xff, static_cast<std::size_t>(lse_bytes_), timer_.stream()), "poisoning");
+      check(cudaMemsetAsync(lse_.as<void>(), 0xff, static_cast<std::size_t>(lse_bytes_), stream_.handle()),
+            "poisoning");
   }
 
   void download() {
     const auto copy = [&](void* to, const void* from, std::int64_t bytes) {
-      check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost, timer_.stream()),
+      check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost, stream_.handle()),
             "cudaMemcpyAsync");
     };
     copy(host_layer_->out.data, out_.as<void>(), out_bytes_);
     if (lse_bytes_ > 0) copy(host_layer_->lse->data, lse_.as<void>(), lse_bytes_);
-    check(cudaStreamSynchronize(timer_.stream()), "cudaStreamSynchronize");
+    check(cudaStreamSynchronize(stream_.handle()), "cudaStreamSynchronize");
   }
 
   CudaBackend& backend_;
   MirroredPool pool_;
   std::int64_t evict_bytes_;
   DeviceArray<unsigned char> other_memory_;
-  Timer timer_;
+  cuda::Stream stream_;
+  cuda::EventTimer timer_;
   const Step* host_step_ = nullptr;
   const Layer* host_layer_ = nullptr;
   Step step_;             // all of it on the device

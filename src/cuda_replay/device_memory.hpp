@@ -2,7 +2,7 @@
 
 // What a replay keeps on the GPU from step to step.
 
-#include "cuda_bench/cuda_check.hpp"
+#include "cuda_support/memory.hpp"
 #include "persistentkv/core/index_view.hpp"
 
 #include <algorithm>
@@ -18,13 +18,11 @@ class GrowingArray {
     if (bytes <= size_bytes_) return;
     memory_ = {};
     size_bytes_ = std::max(bytes, 2 * size_bytes_);
-    memory_ = cuda_bench::DeviceArray<unsigned char>(size_bytes_);
+    memory_ = cuda::DeviceArray<unsigned char>(size_bytes_);
   }
   void upload(const void* from, std::int64_t bytes) {
     reserve(bytes);
-    if (bytes > 0)
-      cuda_bench::check(cudaMemcpy(memory_.get(), from, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice),
-                        "cudaMemcpy");
+    cuda::copy_to_device(memory_.get(), from, static_cast<std::size_t>(bytes));
   }
   /// A copy of what `host` describes; an absent array stays absent.
   [[nodiscard]] IndexView upload(const IndexView& host) {
@@ -41,7 +39,7 @@ class GrowingArray {
   }
 
  private:
-  cuda_bench::DeviceArray<unsigned char> memory_;
+  cuda::DeviceArray<unsigned char> memory_;
   std::int64_t size_bytes_ = 0;
 };
 

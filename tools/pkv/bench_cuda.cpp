@@ -34,9 +34,11 @@ std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bo
   std::vector<cuda_bench::Variant> variants;
   for (const std::string& route : options.routes) {
     cuda_bench::Variant variant;
-    variant.schedule = parse_schedule(route);
-    variant.options = options.cut.resolve(variant.schedule, std::nullopt);
-    if (variant.schedule == Schedule::kStream && !tile_given) variant.options.tile_tokens = kCudaStreamTileTokens;
+    variant.route = parse_route(route);
+    if (variant.route == Route::kPolicy) throw InvalidArgument("routes has policy, must be routes that run a step");
+    if (const auto schedule = schedule_of(variant.route))
+      variant.options = options.cut.resolve(*schedule, std::nullopt);
+    if (variant.route == Route::kStream && !tile_given) variant.options.tile_tokens = kCudaStreamTileTokens;
     for (const bool pdl : {false, true}) {
       variant.pdl = pdl;
       if (options.chained == "both" || (options.chained == "yes") == pdl) variants.push_back(variant);
@@ -74,7 +76,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
         for (std::size_t i = 0; i < config.variants.size(); ++i) {
           const cuda_bench::VariantTime& v = time.variants[i];
           rows.push_back({{"workload", workload.name},
-                          {"route", to_string(config.variants[i].schedule)},
+                          {"route", to_string(config.variants[i].route)},
                           {"pdl", config.variants[i].pdl},
                           {"num_q_heads", config.shape.num_q_heads},
                           {"num_kv_heads", heads},

@@ -1,6 +1,6 @@
-#include "support/memory.hpp"
+#include "memory.hpp"
 
-#include "support/check.hpp"
+#include "check.hpp"
 
 namespace pkv::cuda {
 
@@ -10,6 +10,10 @@ DeviceBuffer::DeviceBuffer(std::size_t size_bytes) : size_bytes_(size_bytes) {
   void* data = nullptr;
   if (size_bytes > 0) check(cudaMalloc(&data, size_bytes), "cudaMalloc");
   data_.reset(data);
+}
+
+void copy_to_device(void* to, const void* from, std::size_t size_bytes) {
+  if (size_bytes > 0) check(cudaMemcpy(to, from, size_bytes, cudaMemcpyHostToDevice), "cudaMemcpy");
 }
 
 }  // namespace pkv::cuda

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace pkv::cuda {
@@ -26,6 +27,29 @@ class DeviceBuffer {
  private:
   std::unique_ptr<void, FreeDevice> data_;
   std::size_t size_bytes_ = 0;
+};
+
+/// Copies, and waits for it. Throws CudaError.
+void copy_to_device(void* to, const void* from, std::size_t size_bytes);
+
+/// Device memory of `count` elements.
+template <class T>
+class DeviceArray {
+ public:
+  DeviceArray() = default;
+  explicit DeviceArray(std::int64_t count)
+      : buffer_(count > 0 ? static_cast<std::size_t>(count) * sizeof(T) : std::size_t{0}) {}
+  /// A copy of a contiguous container in host memory.
+  template <class Container>
+  [[nodiscard]] static DeviceArray of(const Container& values) {
+    DeviceArray array(static_cast<std::int64_t>(values.size()));
+    copy_to_device(array.get(), values.data(), values.size() * sizeof(T));
+    return array;
+  }
+  [[nodiscard]] T* get() const noexcept { return buffer_.as<T>(); }
+
+ private:
+  DeviceBuffer buffer_;
 };
 
 }  // namespace pkv::cuda

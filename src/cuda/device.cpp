@@ -1,5 +1,5 @@
+#include "cuda_support/check.hpp"
 #include "persistentkv/cuda/cuda_backend.hpp"
-#include "support/check.hpp"
 
 namespace pkv {
 
