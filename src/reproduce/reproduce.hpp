@@ -1,0 +1,39 @@
+#pragma once
+
+// All tables of the study, section by section.
+
+#include "bench.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pkv::reproduce {
+
+struct ReproduceOptions {
+  std::vector<std::string> only;  ///< sections; empty: all
+  bool quick = false;             ///< one seed, an eighth of the steps, fewer windows: that it works, not how fast
+  int repeats = 5;                ///< windows a step and route, of which the median counts; at least 1
+};
+
+/// What a section writes to.
+struct Output {
+  nlohmann::ordered_json results;                 ///< report::make_results("reproduce")
+  std::function<void(const std::string&)> print;  ///< a section's tables
+  std::vector<std::string> problems;              ///< what is not as it must be: errors, golden values
+};
+
+/// "main", "counters", ...: in their order.
+[[nodiscard]] std::vector<std::string_view> section_names();
+
+/// Bytes of KV pages that the sections need at once. Throws InvalidArgument for an unknown name or bad options.
+[[nodiscard]] std::int64_t kv_bytes_needed(const ReproduceOptions& options);
+
+/// A section that cannot run here says why, and the others go on.
+void reproduce(Bench& bench, const ReproduceOptions& options, Output& output);
+
+}  // namespace pkv::reproduce
