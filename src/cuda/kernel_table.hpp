@@ -21,4 +21,7 @@ struct DecodeKernels {
 /// The kernels for a dtype and head_dim, or null. Defined by what CMake generates from instantiations/.
 const DecodeKernels* find_kernels(DType dtype, int head_dim) noexcept;
 
+/// Their twins that stamp what they do, which take Probed parameters; null but for one dtype and head_dim.
+const DecodeKernels* find_timeline_kernels(DType dtype, int head_dim) noexcept;
+
 }  // namespace pkv::cuda

@@ -162,6 +162,14 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   return p;
 }
 
+const DecodeKernels& timeline_kernels(const Step& step) {
+  if (const DecodeKernels* kernels = find_timeline_kernels(step.dtype, step.shape.head_dim)) return *kernels;
+  throw Unsupported(fmt::format(
+      "dtype is {} and head_dim {}, must be fp16 and 128 where a timeline is wanted: no others have kernels "
+      "that stamp",
+      to_string(step.dtype), step.shape.head_dim));
+}
+
 void launch_kernel(const CudaContext& context, const void* function, int grid, int threads, int shared_bytes,
                    StreamHandle stream, bool dependent, void** params) {
   cudaLaunchConfig_t config = {};

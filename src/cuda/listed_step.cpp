@@ -108,29 +108,38 @@ void ListedStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptio
   p.step.errors = errors_;
   p.partials = partials_;
   const DeviceGuard guard(context_->device().ordinal);
-  bool first = true;
+  TimelineParams timeline;
+  if (options.timeline != nullptr) timeline.buffer = *options.timeline;
   for (const Launch& item : launches_) {
-    launch(item, p, first, stream, options.programmatic_dependent_launch);
-    first = false;
+    timeline.first_warp += launch(item, p, stream, options.programmatic_dependent_launch, timeline);
+    ++timeline.launch;
   }
 }
 
-void ListedStep::launch(const Launch& launch, const DecodeParams& p, bool first, StreamHandle stream, bool dependent) {
-  ListParams list = list_;
+int ListedStep::launch(const Launch& launch, const DecodeParams& p, StreamHandle stream, bool dependent,
+                       const TimelineParams& timeline) {
+  Probed<ListParams> list{list_, timeline};  // what does not stamp takes the first part of it
   list.first = launch.begin;
   list.count = launch.end - launch.begin;
-  list.write_empty_rows = first;
-  void* params[] = {const_cast<DecodeParams*>(&p), &list};
+  list.write_empty_rows = timeline.launch == 0;
+  void* params[] = {const_cast<DecodeParams*>(&p), static_cast<ListParams*>(&list)};
+  const void *decode = decode_.function, *merge = merge_;
+  if (timeline.buffer.warps != nullptr) {
+    const DecodeKernels& kernels = timeline_kernels(step_);
+    decode = context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, decode_.warps).function;
+    merge = kernels.merge[group_.blocks - 1];
+  }
   const std::int64_t items = std::int64_t{list.count} * group_.chunks;
   if (launch.kind == Launch::Kind::kMerge) {
     const std::int64_t warps = items * group_.heads_per_unit;
     const auto grid = static_cast<int>((warps * 32 + kMergeThreads - 1) / kMergeThreads);
-    if (grid > 0) launch_kernel(*context_, merge_, grid, kMergeThreads, 0, stream, dependent, params);
-  } else {
-    // Where there is nothing to read, somebody must write the empty rows.
-    launch_kernel(*context_, decode_.function, static_cast<int>(std::max<std::int64_t>(items, 1)), decode_.warps * 32,
-                  decode_.shared_bytes, stream, dependent, params);
+    if (grid > 0) launch_kernel(*context_, merge, grid, kMergeThreads, 0, stream, dependent, params);
+    return grid * (kMergeThreads / 32);
   }
+  // Where there is nothing to read, somebody must write the empty rows.
+  const auto grid = static_cast<int>(std::max<std::int64_t>(items, 1));
+  launch_kernel(*context_, decode, grid, decode_.warps * 32, decode_.shared_bytes, stream, dependent, params);
+  return grid * decode_.warps;
 }
 
 CudaDeviceErrors ListedStep::take_errors(StreamHandle stream) {

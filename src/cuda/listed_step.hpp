@@ -19,7 +19,9 @@ class ListedStep final : public CudaPreparedStep {
 
  private:
   void upload(const WorkPlan& plan);
-  void launch(const Launch& launch, const DecodeParams& p, bool first, StreamHandle stream, bool dependent);
+  /// Returns the warps of the launch.
+  int launch(const Launch& launch, const DecodeParams& p, StreamHandle stream, bool dependent,
+             const TimelineParams& timeline);
 
   std::shared_ptr<CudaContext> context_;
   Step step_;

@@ -99,9 +99,15 @@ void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptio
   p.step.errors = errors_;
   p.partials = partials_;
   const DeviceGuard guard(context_->device().ordinal);
-  void* params[] = {&p, &stream_};
-  launch_kernel(*context_, kernel_.function, options_.num_workers, kernel_.warps * 32, kernel_.shared_bytes, stream,
-                options.programmatic_dependent_launch, params);
+  const auto launch = [&](const void* function, void* stream_params) {
+    void* params[] = {&p, stream_params};
+    launch_kernel(*context_, function, options_.num_workers, kernel_.warps * 32, kernel_.shared_bytes, stream,
+                  options.programmatic_dependent_launch, params);
+  };
+  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.function, &stream_);
+  const DecodeKernels& kernels = timeline_kernels(step_);
+  Probed<StreamParams> probed{stream_, {*options.timeline, 0, 0}};
+  launch(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kernel_.warps).function, &probed);
 }
 
 ExecutedCounters StreamStep::executed() const {

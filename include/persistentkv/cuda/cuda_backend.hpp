@@ -3,6 +3,7 @@
 /// Decode attention on NVIDIA GPUs of compute capability 8.0 and later. No CUDA header is needed to include this:
 /// streams and device pointers are opaque.
 
+#include "persistentkv/cuda/timeline.hpp"
 #include "persistentkv/engine/backend.hpp"
 
 #include <cstddef>
@@ -50,6 +51,9 @@ struct CudaRunOptions {
   bool programmatic_dependent_launch = false;
   /// With it: the kernel ahead writes nothing of K and V at all, and newest pages are read early too.
   bool kv_written_earlier = false;
+  /// Device memory for stamps: the run is then done by instrumented twins of the kernels, somewhat slower, which exist
+  /// for fp16 and head_dim 128 only. Throws Unsupported for others. Null: the kernels as they are.
+  const CudaTimeline* timeline = nullptr;
 };
 
 /// What kernels found wrong in device-resident indices. They were put right so far that nothing outside the caller's

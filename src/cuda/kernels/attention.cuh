@@ -5,6 +5,7 @@
 // K is the A operand of an m16n8k16 product and q^T the B operand, then V^T is A and P is B: the side of 16 is full of
 // tokens or of dimensions, and only the side of 8 is padded where the group is smaller. A fragment's lane is 4 * r + c.
 
+#include "probe.cuh"
 #include "tile_feeder.cuh"
 
 namespace pkv::cuda {
@@ -150,10 +151,10 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
 ///
 /// Filling the ring and walking on are turns of one loop, so that the code that issues copies stands there once: what a
 /// short step waits for is largely instructions.
-template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnFilled, class OnSegment>
+template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnFilled, class OnSegment, class Probe>
 __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& rows, const Place& begin,
                                            const Place& end, std::uint32_t ring, OnFilled on_filled,
-                                           OnSegment on_segment) {
+                                           OnSegment on_segment, Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
   TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
@@ -190,6 +191,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     if (to_fill == 0) {
       copy_async_wait<2 * kStages - 1>();
       __syncwarp();
+      probe.stamp_first_data();
       multiply_keys<T>(scores, keys, q);
       __syncwarp();
     }

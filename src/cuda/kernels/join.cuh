@@ -92,8 +92,9 @@ __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& share
 }
 
 /// For the whole CTA, after a barrier.
-template <class T, int kHeadDim, int kBlocks>
-__device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& shared, const PartPlaces& places) {
+template <class T, int kHeadDim, int kBlocks, class Probe>
+__device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& shared, const PartPlaces& places,
+                                           Probe& probe) {
   constexpr int kPitch = 8 * kBlocks;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const int cta = static_cast<int>(blockIdx.x);
@@ -123,6 +124,7 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
   }
 
   // What is shared with other CTAs: the unit that this one continues, and the one that it leaves.
+  probe.stamp(CudaStampKind::kJoined);
   if (from_before == 0 && !leaves) return;
   __syncthreads();
   if (threadIdx.x < 2) {
@@ -145,6 +147,8 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
     });
     write_head<T>(p, part, at.row, unit.first_head + g);
   }
+  if constexpr (Probe::kStamps)
+    if (shared.came_last[0] || shared.came_last[1]) probe.stamp(CudaStampKind::kMerged);
 }
 
 }  // namespace pkv::cuda

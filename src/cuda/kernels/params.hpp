@@ -3,6 +3,7 @@
 // What crosses from the host to the kernels, by value. Strides are in bytes.
 
 #include "arith/stream.hpp"
+#include "persistentkv/cuda/timeline.hpp"
 
 #include <cstdint>
 
@@ -138,6 +139,19 @@ struct ListParams {
   std::int32_t num_merges = 0;
   arith::Divisor warps;  ///< of a CTA
   bool write_empty_rows = false;
+};
+
+/// Where the warps of one launch put their stamps.
+struct TimelineParams {
+  CudaTimeline buffer;
+  std::int32_t launch = 0;
+  std::int32_t first_warp = 0;  ///< in the buffer
+};
+
+/// Parameters of a kernel that stamps: see probe.cuh.
+template <class Params>
+struct Probed : Params {
+  TimelineParams timeline;
 };
 
 }  // namespace pkv::cuda

@@ -23,12 +23,14 @@ __device__ __forceinline__ void merge_head(const DecodeParams& p, const ListPara
   write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
 }
 
-template <class T, int kHeadDim, int kBlocks, int kStages>
+template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
-    segment_decode(const __grid_constant__ DecodeParams p, const __grid_constant__ ListParams list) {
+    segment_decode(const __grid_constant__ DecodeParams p,
+                   const __grid_constant__ typename Probe::template With<ListParams> list) {
   using R = Ring<kHeadDim, kStages>;
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ JoinShared shared;
+  Probe probe(list);
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const PartPlaces places{dynamic_shared, R::kBytes, reinterpret_cast<float*>(dynamic_shared + warps * R::kBytes),
                           p.heads_per_unit * kPartPitch<kHeadDim>};
@@ -41,6 +43,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   if (worker >= list.count) return;
 
   const int stop = list.worker_offsets[list.first + worker + 1];
+  probe.stamp(CudaStampKind::kPlanned);
   for (int s = list.worker_offsets[list.first + worker]; s < stop; ++s) {
     const ListedSegment segment = list.segments[s];
     const int tokens = row_tokens(p.step, segment.row);
@@ -58,11 +61,14 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     if (begin.token != end.token) {
       attend_run<T, kHeadDim, kBlocks, kStages>(
           p, OneRow(), begin, end, ring, [] {},
-          [&](const Place&, int, const State<kHeadDim, kBlocks>& state) {
+          [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
             store_part<kHeadDim>(places.at(warp, false), shared.max_sum[warp][0], state, unit.heads);
-          });
+            probe.stamp_segment(at.row, at.unit, at.token, token_end);
+          },
+          probe);
     }
     const unsigned members = static_cast<unsigned>((1 << min(tiles, warps)) - 1);  // the others were idle
+    probe.stamp(CudaStampKind::kArrived);
     __syncthreads();
     for (int g = warp; g < unit.heads; g += warps) {
       const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, -1, members, g);
@@ -74,6 +80,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       }
     }
     __syncthreads();
+    probe.stamp(CudaStampKind::kJoined);
     if (segment.merge < 0) continue;
     if (threadIdx.x == 0) {
       const ListedMerge m = list.merges[segment.merge];
@@ -83,13 +90,16 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     __syncthreads();
     if (!shared.came_last[0]) continue;
     for (int g = warp; g < unit.heads; g += warps) merge_head<T, kHeadDim, kBlocks>(p, list, segment.merge, chunk, g);
+    probe.stamp(CudaStampKind::kMerged);
   }
 }
 
 /// A launch that only merges: a warp for each (merge, chunk, head).
-template <class T, int kHeadDim, int kBlocks>
+template <class T, int kHeadDim, int kBlocks, class Probe = NoProbe>
 __global__ void __launch_bounds__(kMaxWarps * 32)
-    merge_partials(const __grid_constant__ DecodeParams p, const __grid_constant__ ListParams list) {
+    merge_partials(const __grid_constant__ DecodeParams p,
+                   const __grid_constant__ typename Probe::template With<ListParams> list) {
+  Probe probe(list);
   launch_dependents();
   wait_for_kernel_ahead();
   const int item = static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) >> 5);

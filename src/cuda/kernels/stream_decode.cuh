@@ -12,13 +12,15 @@
 
 namespace pkv::cuda {
 
-template <class T, int kHeadDim, int kBlocks, int kStages>
+template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
-    stream_decode(const __grid_constant__ DecodeParams p, const __grid_constant__ StreamParams stream) {
+    stream_decode(const __grid_constant__ DecodeParams p,
+                  const __grid_constant__ typename Probe::template With<StreamParams> stream) {
   using R = Ring<kHeadDim, kStages>;
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ PlanShared plan_shared;
   __shared__ JoinShared shared;
+  Probe probe(stream);
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const int cta = static_cast<int>(blockIdx.x);
   const PartPlaces places{dynamic_shared, R::kBytes, reinterpret_cast<float*>(dynamic_shared + warps * R::kBytes),
@@ -45,6 +47,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
                  __shfl_sync(kAllLanes, place.token, w), __shfl_sync(kAllLanes, place.tokens, w)};
   };
   const Place begin = place_of(warp), end = place_of(warp + 1);
+  probe.stamp(CudaStampKind::kPlanned);
   const auto prepare_join = [&] {
     touch_output_parameters(p);
     if (warp != 0 || lane_id() > warps) return;
@@ -63,13 +66,16 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
             const bool tail = at.token == 0;
             store_part<kHeadDim>(places.at(warp, tail), shared.max_sum[warp][tail], state, unit.heads);
           }
-        });
+          probe.stamp_segment(at.row, at.unit, at.token, token_end);
+        },
+        probe);
   } else {
     wait_for_kernel_ahead();
     prepare_join();
   }
+  probe.stamp(CudaStampKind::kArrived);
   __syncthreads();
-  join_units<T, kHeadDim, kBlocks>(p, shared, places);
+  join_units<T, kHeadDim, kBlocks>(p, shared, places, probe);
   if (warp_plan.has_empty_rows)
     write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
 }
