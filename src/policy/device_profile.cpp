@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace pkv {
 
@@ -37,8 +38,43 @@ void validate_name(const std::string& name) {
   }
 }
 
+void validate_fit(const DeviceProfile& profile, const RouteFit& fit, const std::string& field) {
+  const auto require_calibrated = [&](std::string_view name, auto value, const auto& values) {
+    if (std::find(values.begin(), values.end(), value) == values.end())
+      throw InvalidArgument(fmt::format("{}.{} is not among those calibrated, must be one of them", field, name));
+  };
+  require_calibrated("group_size", fit.group_size, profile.group_sizes);
+  require_calibrated("head_dim", fit.head_dim, profile.head_dims);
+  require_calibrated("dtype", fit.dtype, profile.dtypes);
+  require_positive(field + ".resident_ctas_per_sm", fit.resident_ctas_per_sm, 64);
+  for (const CostTerm term : kAllCostTerms)
+    require_range(fmt::format("{}.us.{}", field, to_string(term)), at(fit.us, term), 0, 1e9);
+  require_range(field + ".error.steps", fit.error.steps, 0, 1e9);
+  require_range(field + ".error.mean", fit.error.mean, 0, 1e9);
+  require_range(field + ".error.median", fit.error.median, 0, 1e9);
+  require_range(field + ".error.max", fit.error.max, 0, 1e9);
+}
+
+void validate_fits(const DeviceProfile& profile, const RouteCandidate& candidate, const std::string& field) {
+  if (candidate.fits.empty() == profile.is_fitted())
+    throw InvalidArgument(fmt::format("{}.fits is {}, must be as that of candidates[0]: all have fits, or none", field,
+                                      candidate.fits.empty() ? "absent" : "there"));
+  if (candidate.fits.empty() && candidate.plan)
+    throw InvalidArgument(fmt::format("{}.plan is there, must be absent where fits are", field));
+  for (std::size_t i = 0; i < candidate.fits.size(); ++i) {
+    const RouteFit& fit = candidate.fits[i];
+    validate_fit(profile, fit, fmt::format("{}.fits[{}]", field, i));
+    if (candidate.fit(fit.group_size, fit.head_dim, fit.dtype) != &fit)
+      throw InvalidArgument(fmt::format("{}.fits[{}] is there already, must be for another shape or dtype", field, i));
+  }
+  if (!candidate.plan) return;
+  require_range(field + ".plan.step_us", candidate.plan->step_us, 0, 1e9);
+  require_range(field + ".plan.row_us", candidate.plan->row_us, 0, 1e9);
+  require_range(field + ".plan.task_us", candidate.plan->task_us, 0, 1e9);
+}
+
 void validate_candidates(const DeviceProfile& profile) {
-  std::vector<Route> routes;
+  std::vector<std::pair<Route, int>> routes;
   for (const RouteCandidate& candidate : profile.candidates) {
     const std::string field = fmt::format("candidates[{}]", routes.size());
     if (candidate.route == Route::kPolicy)
@@ -49,7 +85,8 @@ void validate_candidates(const DeviceProfile& profile) {
       throw InvalidArgument(fmt::format("{}.splits is {}, must be absent or 0: {} decides for itself", field,
                                         candidate.splits, to_string(candidate.route)));
     }
-    routes.push_back(candidate.route);
+    validate_fits(profile, candidate, field);
+    routes.emplace_back(candidate.route, candidate.splits);
   }
   require_set("candidates", routes);
   if (profile.candidate(profile.safe_route) == nullptr)
@@ -97,6 +134,19 @@ const RouteCandidate* DeviceProfile::candidate(Route route) const noexcept {
   return it == candidates.end() ? nullptr : &*it;
 }
 
+const RouteCandidate* DeviceProfile::candidate(Route route, int splits) const noexcept {
+  const auto it = std::find_if(candidates.begin(), candidates.end(), [&](const RouteCandidate& candidate) {
+    return candidate.route == route && candidate.splits == splits;
+  });
+  return it == candidates.end() ? nullptr : &*it;
+}
+
+const RouteFit* RouteCandidate::fit(int group_size, int head_dim, DType dtype) const noexcept {
+  for (const RouteFit& fit : fits)
+    if (fit.group_size == group_size && fit.head_dim == head_dim && fit.dtype == dtype) return &fit;
+  return nullptr;
+}
+
 void DeviceProfile::validate() const {
   validate_name(name);
   require_range("device.num_sms", num_sms, 1, 65536);
@@ -108,6 +158,13 @@ void DeviceProfile::validate() const {
   require_positive("cost.bandwidth_gb_per_s", cost.bandwidth_gb_per_s, 1e6);
   require_positive("cost.min_ctas_per_sm", cost.min_ctas_per_sm, 1e4);
   require_range("cost.launch_us", cost.launch_us, 0, 1e6);
+  require_range("margin", margin, 0, 0.999);
+  if (measured) {
+    require_range("measured.page_read_gb_per_s", measured->page_read_gb_per_s, 0, 1e6);
+    require_range("measured.graph_node_us", measured->graph_node_us, 0, 1e6);
+    require_range("measured.launch_us", measured->launch_us, 0, 1e6);
+    require_range("measured.merge_us_per_mib", measured->merge_us_per_mib, 0, 1e6);
+  }
   validate_candidates(*this);
   for (std::size_t i = 0; i < gates.size(); ++i) validate_gate(*this, gates[i], fmt::format("gates[{}]", i));
 }

@@ -155,12 +155,49 @@ StepQuantity parse_quantity(std::string_view text) {
                     std::array{StepQuantity::kActiveRows, StepQuantity::kLongestRowTokens, StepQuantity::kKvTokens});
 }
 
-RouteCandidate read_candidate(Fields fields) {
+RouteFit read_fit(Fields fields) {
+  RouteFit fit;
+  fit.group_size = fields.small_integer("group_size");
+  fit.head_dim = fields.small_integer("head_dim");
+  fit.dtype = fields.named("dtype", parse_dtype);
+  fit.resident_ctas_per_sm = fields.number("resident_ctas_per_sm");
+  Fields us = fields.object("us");
+  for (const CostTerm term : kAllCostTerms)
+    if (us.has(to_string(term))) at(fit.us, term) = us.number(to_string(term));
+  us.refuse_unknown();
+  Fields error = fields.object("error");
+  fit.error = {error.small_integer("steps"), error.number("mean"), error.number("median"), error.number("max")};
+  error.refuse_unknown();
+  fields.refuse_unknown();
+  return fit;
+}
+
+PlanFit read_plan(Fields fields) {
+  const PlanFit plan{fields.number("step_us"), fields.number("row_us"), fields.number("task_us")};
+  fields.refuse_unknown();
+  return plan;
+}
+
+RouteCandidate read_candidate(const LocatedJson& document, const json& value, const std::string& path) {
+  Fields fields(document, value, path);
   RouteCandidate candidate;
   candidate.route = fields.named("route", parse_route);
   if (fields.has("splits")) candidate.splits = fields.small_integer("splits");
+  if (fields.has("fits")) {
+    fields.each("fits", [&](const json& fit, const std::string& at) {
+      candidate.fits.push_back(read_fit({document, fit, at}));
+    });
+  }
+  if (fields.has("plan")) candidate.plan = read_plan(fields.object("plan"));
   fields.refuse_unknown();
   return candidate;
+}
+
+MeasuredOverheads read_measured(Fields fields) {
+  const MeasuredOverheads measured{fields.number("page_read_gb_per_s"), fields.number("graph_node_us"),
+                                   fields.number("launch_us"), fields.number("merge_us_per_mib")};
+  fields.refuse_unknown();
+  return measured;
 }
 
 Gate read_gate(Fields fields) {
@@ -222,8 +259,10 @@ DeviceProfile parse_profile(std::string_view text, const std::string& source) {
   profile.cost = read_cost(root.object("cost"));
   profile.safe_route = root.named("safe_route", parse_route);
   root.each("candidates", [&](const json& value, const std::string& path) {
-    profile.candidates.push_back(read_candidate({document, value, path}));
+    profile.candidates.push_back(read_candidate(document, value, path));
   });
+  if (root.has("margin")) profile.margin = root.number("margin");
+  if (root.has("measured")) profile.measured = read_measured(root.object("measured"));
   root.each("gates", [&](const json& value, const std::string& path) {
     profile.gates.push_back(read_gate({document, value, path}));
   });
@@ -238,16 +277,43 @@ DeviceProfile parse_profile(std::string_view text, const std::string& source) {
   return profile;
 }
 
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json json_of(const RouteFit& fit) {
+  ordered_json us = ordered_json::object();
+  for (const CostTerm term : kAllCostTerms)
+    if (at(fit.us, term) != 0) us[std::string(to_string(term))] = at(fit.us, term);
+  return {
+      {"group_size", fit.group_size},
+      {"head_dim", fit.head_dim},
+      {"dtype", to_string(fit.dtype)},
+      {"resident_ctas_per_sm", fit.resident_ctas_per_sm},
+      {"us", us},
+      {"error",
+       {{"steps", fit.error.steps}, {"mean", fit.error.mean}, {"median", fit.error.median}, {"max", fit.error.max}}}};
+}
+
+ordered_json json_of(const RouteCandidate& candidate) {
+  ordered_json entry{{"route", to_string(candidate.route)}};
+  if (candidate.splits > 0) entry["splits"] = candidate.splits;
+  if (candidate.plan) {
+    entry["plan"] = {
+        {"step_us", candidate.plan->step_us}, {"row_us", candidate.plan->row_us}, {"task_us", candidate.plan->task_us}};
+  }
+  for (const RouteFit& fit : candidate.fits) entry["fits"].push_back(json_of(fit));
+  return entry;
+}
+
+}  // namespace
+
 std::string profile_to_json(const DeviceProfile& profile) {
   profile.validate();
-  using nlohmann::ordered_json;
   ordered_json dtypes = ordered_json::array();
   for (const DType dtype : profile.dtypes) dtypes.push_back(to_string(dtype));
   ordered_json candidates = ordered_json::array();
-  for (const RouteCandidate& candidate : profile.candidates) {
-    ordered_json& entry = candidates.emplace_back(ordered_json{{"route", to_string(candidate.route)}});
-    if (candidate.splits > 0) entry["splits"] = candidate.splits;
-  }
+  for (const RouteCandidate& candidate : profile.candidates) candidates.push_back(json_of(candidate));
   ordered_json gates = ordered_json::array();
   for (const Gate& gate : profile.gates) {
     ordered_json routes = ordered_json::array();
@@ -259,7 +325,7 @@ std::string profile_to_json(const DeviceProfile& profile) {
   }
   const Provenance& by = profile.provenance;
   const CostConstants& cost = profile.cost;
-  const ordered_json root = {
+  ordered_json root = {
       {"schema", kSchema},
       {"schema_version", DeviceProfile::kSchemaVersion},
       {"name", profile.name},
@@ -275,6 +341,13 @@ std::string profile_to_json(const DeviceProfile& profile) {
       {"candidates", candidates},
       {"gates", gates},
   };
+  if (profile.margin != 0) root["margin"] = profile.margin;
+  if (profile.measured) {
+    root["measured"] = {{"page_read_gb_per_s", profile.measured->page_read_gb_per_s},
+                        {"graph_node_us", profile.measured->graph_node_us},
+                        {"launch_us", profile.measured->launch_us},
+                        {"merge_us_per_mib", profile.measured->merge_us_per_mib}};
+  }
   try {
     return root.dump(2) + "\n";
   } catch (const json::exception& error) {

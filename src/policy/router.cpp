@@ -9,13 +9,10 @@ namespace pkv {
 
 namespace {
 
-/// The route with the splits that it would be given: the run's, else those of the profile's candidate.
-Choice choice_of(const DeviceProfile& profile, Route route, const PolicyInput& input) noexcept {
-  const auto schedule = schedule_of(route);
-  if (!schedule || schedule == Schedule::kStream) return {route, 0};
+/// With the splits that the route would be given: the run's, else those of the profile's first candidate of it.
+Choice profile_choice(const DeviceProfile& profile, Route route, const PolicyInput& input) noexcept {
   const RouteCandidate* candidate = profile.candidate(route);
-  const int splits = candidate != nullptr ? candidate->splits : 0;
-  return {route, input.options.splits > 0 ? input.options.splits : splits};
+  return detail::choice_of(route, candidate != nullptr ? candidate->splits : 0, input);
 }
 
 }  // namespace
@@ -23,19 +20,34 @@ Choice choice_of(const DeviceProfile& profile, Route route, const PolicyInput& i
 Ruling detail::rule(const DeviceProfile& profile, const PolicyInput& input, const StepSummary& step,
                     const RouteOffer& offer) {
   const Route safe = safe_route(offer, profile.safe_route);
-  if (!covers(profile, input)) return {choice_of(profile, safe, input), Grounds::kNotCovered, std::nullopt};
-  const RouteCandidate* best = nullptr;
-  double best_us = 0;
+  if (!covers(profile, input)) return {profile_choice(profile, safe, input), Grounds::kNotCovered, std::nullopt};
+  struct Estimated {
+    const RouteCandidate* candidate = nullptr;
+    double us = 0;
+  };
+  Estimated best, trusted;
   for (const RouteCandidate& candidate : profile.candidates) {
-    if (!offer.routes.contains(candidate.route) || failed_gate(profile, candidate.route, step) != nullptr) continue;
-    const double us = estimate_cost(profile, candidate.route, input, step).total_us;
-    if (best != nullptr && us >= best_us) continue;
-    best = &candidate;
-    best_us = us;
+    if (!offer.routes.contains(candidate.route) || !estimates(candidate, input) ||
+        failed_gate(profile, candidate.route, step) != nullptr)
+      continue;
+    const Estimated here{&candidate, estimate_cost(profile, candidate, input, step).total_us};
+    if (best.candidate == nullptr || here.us < best.us) best = here;
+    if (trusted.candidate == nullptr && candidate.route == profile.safe_route) trusted = here;
   }
-  if (best != nullptr) return {choice_of(profile, best->route, input), Grounds::kEstimate, best_us};
-  return {choice_of(profile, safe, input), Grounds::kNoCandidateLeft,
-          estimate_cost(profile, safe, input, step).total_us};
+  if (trusted.candidate != nullptr && profile.margin > 0 && best.us >= trusted.us * (1 - profile.margin))
+    best = trusted;
+  if (best.candidate != nullptr)
+    return {choice_of(best.candidate->route, best.candidate->splits, input), Grounds::kEstimate, best.us};
+  const CostEstimate estimate = estimate_cost(profile, safe, input, step);
+  Ruling ruling{profile_choice(profile, safe, input), Grounds::kNoCandidateLeft, std::nullopt};
+  if (estimate.is_fitted == profile.is_fitted()) ruling.estimate_us = estimate.total_us;
+  return ruling;
+}
+
+Choice detail::choice_of(Route route, int candidate_splits, const PolicyInput& input) noexcept {
+  const auto schedule = schedule_of(route);
+  if (!schedule || schedule == Schedule::kStream) return {route, 0};
+  return {route, input.options.splits > 0 ? input.options.splits : candidate_splits};
 }
 
 std::string_view to_string(Grounds grounds) noexcept {

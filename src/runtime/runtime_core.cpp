@@ -40,7 +40,7 @@ RuntimeCore::RuntimeCore(std::optional<DeviceProfile> profile, std::vector<std::
 Ruling RuntimeCore::rule(const StepFacts& facts, const Offers& offers) const {
   const bool forced = options_.route != Route::kPolicy;
   const RouteOffer offer{forced ? RouteSet{options_.route} : offers.routes, options_.safe_route};
-  const PolicyInput input = facts.input(options_.plan, options_.device_name);
+  const PolicyInput input = facts.input(options_);
   Ruling ruling;
   if (router_) {
     ruling = router_->rule(input, offer);
@@ -71,9 +71,9 @@ Routed RuntimeCore::choose(const StepFacts& facts) const {
 
 Decision RuntimeCore::routes_without_profile(const StepFacts& facts) const {
   Decision decision;
-  decision.step = summarize(facts.input(options_.plan, options_.device_name));
+  decision.step = summarize(facts.input(options_));
   decision.reason = "the safe route: no profile is given";
-  for (const Route route : kRunnableRoutes) decision.routes.push_back({route, {}, false, "no profile is given"});
+  for (const Route route : kRunnableRoutes) decision.routes.push_back({route, 0, {}, false, "no profile is given"});
   return decision;
 }
 
@@ -81,9 +81,8 @@ Decision RuntimeCore::explain(const StepFacts& facts) const {
   const RuntimeDecision chosen = choose(facts).decision;
   const OfferQuery query = query_of(facts);
   const Offers offers = offers_of(backends_, query);
-  Decision decision =
-      router_ ? router_->explain(facts.input(options_.plan, options_.device_name), {offers.routes, options_.safe_route})
-              : routes_without_profile(facts);
+  Decision decision = router_ ? router_->explain(facts.input(options_), {offers.routes, options_.safe_route})
+                              : routes_without_profile(facts);
   decision.choice = {chosen.route, chosen.splits};
   if (chosen.grounds == Grounds::kForced)
     decision.reason = fmt::format("forced: RuntimeOptions::route is {}", to_string(chosen.route));
@@ -93,8 +92,11 @@ Decision RuntimeCore::explain(const StepFacts& facts) const {
   } else if (facts.on_device) {
     decision.reason += "; the block table is on a device";
   }
+  // Of candidates that differ in their splits only, the one that is run.
+  bool found = false;
   for (RouteVerdict& verdict : decision.routes) {
-    verdict.chosen = verdict.route == chosen.route;
+    verdict.chosen = !found && verdict.route == chosen.route && (!router_ || verdict.splits == chosen.splits);
+    found = found || verdict.chosen;
     if (!offers.routes.contains(verdict.route))
       verdict.ruled_out_by = fmt::format("no backend has it: {}", why_nobody(backends_, verdict.route, query));
   }

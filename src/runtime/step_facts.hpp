@@ -8,7 +8,6 @@
 #include "persistentkv/runtime/runtime.hpp"
 
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 namespace pkv::detail {
@@ -26,8 +25,8 @@ struct StepFacts {
   StepFacts(const Step& step, const StepHint& hint);
 
   /// Borrows from this.
-  [[nodiscard]] PolicyInput input(const PlanOptions& options, std::string_view device_name) const {
-    return {{shape, lengths, capacities}, dtype, options, device_name};
+  [[nodiscard]] PolicyInput input(const RuntimeOptions& options) const {
+    return {{shape, lengths, capacities}, dtype, options.plan, options.device_name, page_size, options.layers_per_plan};
   }
 };
 

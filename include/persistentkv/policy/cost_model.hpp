@@ -1,11 +1,12 @@
 #pragma once
 
-/// What a step should cost on each route, from its structure alone.
+/// What a step should cost on each route, from its structure alone. Profiles that calibration wrote have fitted
+/// coefficients (route_fit.hpp), and predict times; for all others there is the paper's formula:
 ///
 ///   T = KV_MiB / beta * max(1, C_min / C) + L * lambda + Merge_MiB / beta
 ///
 /// (arXiv 2606.26666, section on the cost model.) C is the route's decode CTAs for each SM, L its launches, merge bytes
-/// are (row, split, query head) states of 2 + head_dim floats, counted once. The model ranks routes; it does not
+/// are (row, split, query head) states of 2 + head_dim floats, counted once. The formula ranks routes; it does not
 /// predict times: it knows nothing of how good a kernel is.
 
 #include "persistentkv/core/dtype.hpp"
@@ -23,6 +24,9 @@ struct PolicyInput {
   DType dtype = DType::kF16;
   PlanOptions options;           ///< the run's. splits > 0 goes before the profile's, for every schedule of ours
   std::string_view device_name;  ///< of the device that will run it; empty: not compared with the profile's
+  int page_size = 16;            ///< tokens; only fitted profiles look at it
+  int layers_per_plan = 32;      ///< layers that share what the host plans: a fitted profile adds a layer's part of the
+                                 ///< planning to its time; 0: planning is not counted
 };
 
 /// A step in a few numbers. O(batch), no allocation.
@@ -40,11 +44,17 @@ struct StepSummary {
 [[nodiscard]] StepSummary summarize(const PolicyInput& input);
 
 struct CostEstimate {
+  double total_us = 0;  ///< of one layer: kv_us * underfill + launch_us + merge_us, or the sum of terms_us and plan_us
+
+  // By the formula; 0 (underfill 1) where the estimate is fitted.
   double kv_us = 0;      ///< KV_MiB / beta, with the bandwidth full
   double underfill = 1;  ///< max(1, C_min / C): how many times longer for lack of CTAs
   double launch_us = 0;
   double merge_us = 0;
-  double total_us = 0;  ///< kv_us * underfill + launch_us + merge_us
+
+  bool is_fitted = false;
+  CostTerms terms_us{};  ///< fitted: what each term adds
+  double plan_us = 0;    ///< fitted: planning on the host, this layer's part of it
 
   double ctas_per_sm = 0;  ///< C
   int launches = 0;        ///< L
@@ -53,9 +63,23 @@ struct CostEstimate {
 };
 
 /// The estimate for a step that `summarize` gave `summary` for. No allocation, but for the two bucket routes above 512
-/// rows. Where the run leaves options.num_workers at 0, `stream` is taken to launch C_min CTAs for each SM. Throws
-/// InvalidArgument for kPolicy, and for options out of their bounds.
+/// rows. Fitted where the candidate has a fit for the step's shape and dtype, else by the formula. Where the run leaves
+/// options.num_workers at 0, the formula takes `stream` to launch C_min CTAs for each SM, and a fit one for each.
+/// Throws InvalidArgument for kPolicy, and for options out of their bounds.
+[[nodiscard]] CostEstimate estimate_cost(const DeviceProfile& profile, const RouteCandidate& candidate,
+                                         const PolicyInput& input, const StepSummary& summary);
+
+/// The same for the profile's first candidate of that route; a route that is none is estimated by the formula.
 [[nodiscard]] CostEstimate estimate_cost(const DeviceProfile& profile, Route route, const PolicyInput& input,
                                          const StepSummary& summary);
+
+/// What a fit multiplies: the terms of a step on a route in `splits` splits (0: by the schedule's rule; options.splits
+/// go first), and the tasks that the host lists for it. Throws as estimate_cost does.
+struct StepFeatures {
+  CostTerms terms{};
+  double tasks = 0;
+};
+[[nodiscard]] StepFeatures step_features(int num_sms, double resident_ctas_per_sm, Route route, int splits,
+                                         const PolicyInput& input, const StepSummary& summary);
 
 }  // namespace pkv

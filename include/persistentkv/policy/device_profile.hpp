@@ -6,6 +6,7 @@
 
 #include "persistentkv/core/dtype.hpp"
 #include "persistentkv/plan/route.hpp"
+#include "persistentkv/policy/route_fit.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -63,8 +64,22 @@ struct Gate {
 struct RouteCandidate {
   Route route = Route::kFlashInferTensorCore;
   int splits = 0;  ///< fixed splits of a row; 0: the schedule's own rule. Ours only: FlashInfer decides for itself
+  std::vector<RouteFit> fits = {};   ///< one for each group size, head_dim and dtype; none: the formula estimates
+  std::optional<PlanFit> plan = {};  ///< with fits only
 
+  /// The fit for that shape, or null.
+  [[nodiscard]] const RouteFit* fit(int group_size, int head_dim, DType dtype) const noexcept;
   friend bool operator==(const RouteCandidate&, const RouteCandidate&) = default;
+};
+
+/// What calibration measured beside the routes' times. For people: no choice depends on it.
+struct MeasuredOverheads {
+  double page_read_gb_per_s = 0;  ///< every page whole, through the block table, by the fastest reader
+  double graph_node_us = 0;       ///< a kernel that does nothing, in a graph of such
+  double launch_us = 0;           ///< host time to put a layer of the safe route into a stream
+  double merge_us_per_mib = 0;    ///< of states, by runs that differ in their splits only
+
+  friend bool operator==(const MeasuredOverheads&, const MeasuredOverheads&) = default;
 };
 
 /// Who found the constants, and when. Free text.
@@ -94,10 +109,17 @@ struct DeviceProfile {
   CostConstants cost;
   Route safe_route = Route::kFlashInferTensorCore;  ///< one of the candidates: where the profile has nothing to say
   std::vector<RouteCandidate> candidates;           ///< the smallest estimate wins; among equals, the first one listed
-  std::vector<Gate> gates;                          ///< asked in this order: the first that fails is the reason given
+  double margin = 0;        ///< share by which an estimate must be below the safe route's to be preferred to it; [0, 1)
+  std::vector<Gate> gates;  ///< asked in this order: the first that fails is the reason given
+  std::optional<MeasuredOverheads> measured;
 
-  /// The candidate of that route, or null.
+  /// The first candidate of that route, or null.
   [[nodiscard]] const RouteCandidate* candidate(Route route) const noexcept;
+  /// The candidate of that route with these splits, or null.
+  [[nodiscard]] const RouteCandidate* candidate(Route route, int splits) const noexcept;
+
+  /// Whether estimates are fitted, and not the formula's: then every candidate has fits.
+  [[nodiscard]] bool is_fitted() const noexcept { return !candidates.empty() && !candidates.front().fits.empty(); }
 
   /// Throws InvalidArgument, naming the field, its value and its bound.
   void validate() const;

@@ -29,7 +29,8 @@ struct RouteOffer {
 
 /// Why a route was taken.
 enum class Grounds : std::uint8_t {
-  kEstimate,         ///< the smallest estimate of the candidates left, or the only one left
+  kEstimate,         ///< the smallest estimate of the candidates left, or the only one left; or the safe route, where
+                     ///< that is smaller by less than the profile's margin
   kNotCovered,       ///< the safe route: the profile is not for this step or device
   kNoCandidateLeft,  ///< the safe route: gates, or the lack of somebody to run them, rule out every candidate
   kNoProfile,        ///< the safe route: there is no profile. Not a router's, which has one
@@ -51,6 +52,7 @@ struct Ruling {
 /// A route as the policy saw it.
 struct RouteVerdict {
   Route route = Route::kFlashInferTensorCore;
+  int splits = 0;  ///< that it would be given; 0: the schedule's own rule, or a route that is not ours
   CostEstimate estimate;
   bool chosen = false;
   std::string ruled_out_by;  ///< the rule and its numbers; empty if the route stood for choice

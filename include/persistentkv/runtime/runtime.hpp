@@ -28,6 +28,10 @@ struct RuntimeOptions {
   /// For every step and route. splits > 0 goes before the profile's.
   PlanOptions plan = {};
 
+  /// Layers that run one prepared step: what the host pays to plan it is shared among them where a fitted profile
+  /// compares routes. 0: planning is not counted.
+  int layers_per_plan = 32;
+
   /// Compared with the profile's; empty: what backends say, Backend::device_name(). Where nobody says, it is not
   /// compared.
   std::string device_name = {};

@@ -1,0 +1,193 @@
+#include "fit_profile.hpp"
+
+#include "persistentkv/core/error.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+namespace pkv::fit {
+
+namespace {
+
+constexpr std::array kMargins = {0.0, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1};
+constexpr double kAsGood = 2e-4;
+
+struct ShapeKey {
+  int group_size;
+  int head_dim;
+  DType dtype;
+  friend bool operator==(const ShapeKey&, const ShapeKey&) = default;
+};
+
+ShapeKey key_of(const StepSample& sample) { return {sample.shape.group_size(), sample.shape.head_dim, sample.dtype}; }
+
+/// Indices of the samples of each shape that has enough of them.
+struct Group {
+  ShapeKey key;
+  std::vector<std::size_t> indices;
+};
+
+std::vector<Group> group(std::span<const StepSample> samples) {
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const ShapeKey key = key_of(samples[i]);
+    auto found = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.key == key; });
+    if (found == groups.end()) found = groups.insert(found, {key, {}});
+    found->indices.push_back(i);
+  }
+  std::erase_if(groups, [](const Group& g) { return g.indices.size() < std::size_t{kLeastFitSamples}; });
+  return groups;
+}
+
+/// A candidate, and of each sample what it cost and what was predicted; below 0 where it does not run.
+struct Fitted {
+  RouteCandidate candidate;
+  std::vector<double> cost_us;
+  std::vector<double> predicted_us;
+};
+
+Fitted fit_choice(std::span<const StepSample> samples, const std::vector<Group>& groups, const Choice& choice,
+                  const FitterOptions& options, int layers) {
+  Fitted fitted{{choice.route, choice.splits}, std::vector<double>(samples.size(), -1.0), {}};
+  fitted.predicted_us = fitted.cost_us;
+  for (const Group& of : groups) {
+    std::vector<const StepSample*> members;
+    members.reserve(of.indices.size());
+    for (const std::size_t i : of.indices) members.push_back(&samples[i]);
+    const auto timed = std::count_if(members.begin(), members.end(),
+                                     [&](const StepSample* sample) { return sample->find(choice) != nullptr; });
+    if (timed < kLeastFitSamples) continue;
+    FittedRoute route = fit_route(members, choice, options);
+    for (std::size_t m = 0; m < members.size(); ++m) fitted.predicted_us[of.indices[m]] = route.predicted_us[m];
+    fitted.candidate.fits.push_back(route.fit);
+  }
+  if (fitted.candidate.fits.empty()) return fitted;
+  const PlanFit plan = fit_plan(samples, choice, options);
+  fitted.candidate.plan = plan;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const RouteTimes* times = samples[i].find(choice);
+    if (times == nullptr || fitted.predicted_us[i] < 0) continue;
+    fitted.cost_us[i] = cost_us(times->time_us, times->plan_us, layers);
+    if (layers == 0) continue;
+    const PolicyInput input = samples[i].input(layers);
+    const StepSummary step = summarize(input);
+    const double tasks = step_features(options.num_sms, 1, choice.route, choice.splits, input, step).tasks;
+    fitted.predicted_us[i] +=
+        (plan.step_us + plan.row_us * static_cast<double>(step.active_rows) + plan.task_us * tasks) / layers;
+  }
+  return fitted;
+}
+
+double least_cost(const std::vector<Fitted>& all, std::size_t sample) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const Fitted& fitted : all)
+    if (fitted.cost_us[sample] >= 0) least = std::min(least, fitted.cost_us[sample]);
+  return least;
+}
+
+/// The cost of `safe` over the smallest, meaned over the steps that any route has a fit for; infinite where it does not
+/// run one of them.
+double mean_ratio_of(const std::vector<Fitted>& all, const Fitted& safe) {
+  double sum = 0;
+  int steps = 0;
+  for (std::size_t i = 0; i < safe.cost_us.size(); ++i) {
+    const double least = least_cost(all, i);
+    if (least == std::numeric_limits<double>::infinity()) continue;
+    if (safe.cost_us[i] < 0) return std::numeric_limits<double>::infinity();
+    sum += safe.cost_us[i] / least;
+    ++steps;
+  }
+  return sum / steps;
+}
+
+/// The same of the router's rule with `margin`, the first of `all` being the safe route.
+double mean_ratio_of(const std::vector<Fitted>& all, double margin) {
+  double sum = 0;
+  int steps = 0;
+  for (std::size_t i = 0; i < all.front().cost_us.size(); ++i) {
+    const Fitted* best = &all.front();
+    if (best->cost_us[i] < 0) continue;  // nobody runs it: the safe route runs what any does
+    for (const Fitted& fitted : all)
+      if (fitted.predicted_us[i] >= 0 && fitted.predicted_us[i] < best->predicted_us[i]) best = &fitted;
+    if (best->predicted_us[i] >= all.front().predicted_us[i] * (1 - margin)) best = &all.front();
+    sum += best->cost_us[i] / least_cost(all, i);
+    ++steps;
+  }
+  return sum / steps;
+}
+
+void move_safe_route_first(std::vector<Fitted>& all) {
+  std::size_t safe = all.size();
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const double here = mean_ratio_of(all, all[i]);
+    if (here >= least) continue;
+    safe = i;
+    least = here;
+  }
+  if (safe == all.size()) throw InvalidArgument("choices have none that runs every step, must have one");
+  std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(safe),
+              all.begin() + static_cast<std::ptrdiff_t>(safe) + 1);
+}
+
+template <class T>
+void insert(std::vector<T>& values, const T& value) {
+  if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+}
+
+}  // namespace
+
+FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> samples, std::span<const Choice> choices,
+                          int layers_per_plan) {
+  FitterOptions options;
+  options.num_sms = profile.num_sms;
+  const std::vector<Group> groups = group(samples);
+  std::vector<Fitted> all;
+  all.reserve(choices.size());
+  for (const Choice& choice : choices) {
+    Fitted fitted = fit_choice(samples, groups, choice, options, layers_per_plan);
+    if (!fitted.candidate.fits.empty()) all.push_back(std::move(fitted));
+  }
+  if (all.empty())
+    throw InvalidArgument(fmt::format("{} samples, of which no choice has {} of one shape: there is nothing to fit",
+                                      samples.size(), kLeastFitSamples));
+  move_safe_route_first(all);
+
+  FittedProfile result;
+  std::array<double, kMargins.size()> ratios{};
+  std::transform(kMargins.begin(), kMargins.end(), ratios.begin(),
+                 [&](double margin) { return mean_ratio_of(all, margin); });
+  const double least = *std::min_element(ratios.begin(), ratios.end());
+  const auto judged =
+      std::count_if(all.front().cost_us.begin(), all.front().cost_us.end(), [](double us) { return us >= 0; });
+  result.regret = {static_cast<int>(judged), least, ratios.front(), mean_ratio_of(all, all.front())};
+  for (std::size_t i = 0; i < kMargins.size(); ++i) {
+    if (ratios[i] > least + kAsGood) continue;
+    profile.margin = kMargins[i];
+    result.regret.policy = ratios[i];
+  }
+
+  profile.group_sizes.clear();
+  profile.head_dims.clear();
+  profile.dtypes.clear();
+  for (const Group& of : groups) {
+    insert(profile.group_sizes, of.key.group_size);
+    insert(profile.head_dims, of.key.head_dim);
+    insert(profile.dtypes, of.key.dtype);
+  }
+  profile.safe_route = all.front().candidate.route;
+  profile.candidates.clear();
+  for (Fitted& fitted : all) profile.candidates.push_back(std::move(fitted.candidate));
+  profile.gates.clear();
+  profile.validate();
+  result.profile = std::move(profile);
+  return result;
+}
+
+}  // namespace pkv::fit
