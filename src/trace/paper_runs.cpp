@@ -30,6 +30,7 @@ const PaperRun& find_paper_run(std::string_view name) {
   const auto found = std::find_if(kRuns.begin(), kRuns.end(), [&](const PaperRun& run) { return run.name == name; });
   if (found != kRuns.end()) return *found;
   std::vector<std::string_view> names;
+  names.reserve(kRuns.size());
   for (const PaperRun& run : kRuns) names.push_back(run.name);
   throw InvalidArgument(fmt::format("paper run is '{}', must be one of {}", name, fmt::join(names, ", ")));
 }

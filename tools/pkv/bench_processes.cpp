@@ -6,14 +6,13 @@
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
-
-extern char** environ;
 
 namespace pkv::cli {
 
@@ -51,6 +50,7 @@ nlohmann::ordered_json run_once() {
        {std::string("--processes"), std::string("1"), std::string("--json"), file.path().string()})
     arguments.push_back(more);  // the last of an option counts
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;
@@ -76,6 +76,7 @@ double median(std::vector<double> values) {
 
 nlohmann::ordered_json measure_in_processes(int count) {
   std::vector<nlohmann::ordered_json> runs;
+  runs.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) runs.push_back(run_once());
   nlohmann::ordered_json rows = runs.front();
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -83,6 +84,7 @@ nlohmann::ordered_json measure_in_processes(int count) {
     for (auto& [key, value] : rows[r].items()) {
       if (!value.is_number_float()) continue;
       std::vector<double> values;
+      values.reserve(runs.size());
       for (const auto& run : runs) values.push_back(run.at(r).at(key).get<double>());
       if (key == "time_us") times = values;
       value = key == "relative_error" ? *std::max_element(values.begin(), values.end()) : median(values);
