@@ -81,8 +81,8 @@ class Turns {
       std::copy_n(page, pages, tables_.data() + static_cast<std::int64_t>(row) * row_pages_);
       page += pages;
     }
-    const auto vectors = static_cast<std::size_t>(batch * shape.shape.num_q_heads * shape.shape.head_dim *
-                                                  size_bytes(shape.dtype));
+    const auto vectors =
+        static_cast<std::size_t>(batch * shape.shape.num_q_heads * shape.shape.head_dim * size_bytes(shape.dtype));
     q_.resize(std::max<std::size_t>(vectors, 1));
     out_.resize(q_.size());
     fill(q_.data(), static_cast<std::int64_t>(vectors), shape.dtype);

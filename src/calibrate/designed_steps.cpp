@@ -48,7 +48,8 @@ std::vector<NamedStep> grid_steps(int count, std::int64_t max_tokens) {
   steps.reserve(static_cast<std::size_t>(count));
   std::mt19937 random(kCalibrationSeed);
   for (int i = 0; i < count; ++i) {
-    const double u = std::fmod(0.5 + (i + 1) / kPlastic, 1.0), v = std::fmod(0.5 + (i + 1) / (kPlastic * kPlastic), 1.0);
+    const double u = std::fmod(0.5 + (i + 1) / kPlastic, 1.0),
+                 v = std::fmod(0.5 + (i + 1) / (kPlastic * kPlastic), 1.0);
     const double rows = std::floor(std::exp2(u * (std::log2(kMostRows) + 0.5)));
     const double most = std::max(static_cast<double>(max_tokens), kLeastTokens);
     const double tokens = kLeastTokens * std::pow(most / kLeastTokens, v);

@@ -17,9 +17,9 @@ struct NamedStep {
   Lengths lengths;
 };
 
-/// `count` steps over batches of 1 to 256 rows and 1 Ki tokens to `max_tokens` in all, spread evenly on both logarithmic
-/// scales in any first part of the list; rows in turn alike, uniform about their mean, one as long as all others
-/// together, and skewed. Deterministic.
+/// `count` steps over batches of 1 to 256 rows and 1 Ki tokens to `max_tokens` in all, spread evenly on both
+/// logarithmic scales in any first part of the list; rows in turn alike, uniform about their mean, one as long as all
+/// others together, and skewed. Deterministic.
 [[nodiscard]] std::vector<NamedStep> grid_steps(int count, std::int64_t max_tokens);
 
 /// `per_run` steps of each of the study's runs but the GQA sweep (which has the steps of another), evenly over those it

@@ -21,7 +21,7 @@ struct RegretRunOptions {
   int page_size = 16;
 
   std::vector<std::uint32_t> seeds = {20260623, 20260624, 20260625, 20260626, 20260627};
-  int steps_per_run = 1;            ///< of each of the study's six runs, for each seed
+  int steps_per_run = 1;                 ///< of each of the study's six runs, for each seed
   std::vector<std::string> traces = {};  ///< files; see trace_steps
   int steps_per_trace = 20;
 

@@ -13,6 +13,9 @@ namespace pkv::cuda_bench {
 /// Normal deviates of about unit variance; 16-bit types.
 void fill_normal(void* data, DType dtype, std::int64_t elements, std::uint32_t seed, cudaStream_t stream);
 
+/// A kernel of one warp that does nothing.
+void do_nothing(cudaStream_t stream);
+
 /// Pages to be read whole: K and V, each page `page_bytes` (a multiple of 16) in one piece.
 struct PageList {
   const void* k = nullptr;

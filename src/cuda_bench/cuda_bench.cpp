@@ -147,9 +147,11 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
     });
     return median(graph.time_us(config.rounds)) / rotation.nodes;
   };
-  result.pages_reader_us = time_reader(read_by_pages);
-  result.vectors_reader_us = time_reader(read_by_vectors);
-  if (s.pool->page_bytes() % 4096 == 0) result.rings_reader_us = time_reader(read_by_rings);
+  if (config.time_readers) {
+    result.pages_reader_us = time_reader(read_by_pages);
+    result.vectors_reader_us = time_reader(read_by_vectors);
+    if (s.pool->page_bytes() % 4096 == 0) result.rings_reader_us = time_reader(read_by_rings);
+  }
 
   const std::int64_t elements =
       static_cast<std::int64_t>(lengths.size()) * config.shape.num_q_heads * std::int64_t{config.shape.head_dim};

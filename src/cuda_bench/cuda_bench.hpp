@@ -34,6 +34,7 @@ struct CudaBenchConfig {
   int max_nodes = 160;
   bool check_outputs = true;  ///< relative_error is 0 without
   bool time_eager = true;     ///< eager_us and launch_us are 0 without
+  bool time_readers = true;   ///< times of readers, and with them the limit, are 0 without
   std::uint32_t seed = 1;
   CudaBackendConfig backend;  ///< of our own engine, which runs every schedule
   /// Who runs the other routes, on the same device: the first that has one. They outlive the bench.

@@ -5,12 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <string>
-#include <unistd.h>
 
 namespace pkv::calibrate {
 namespace {
@@ -46,9 +46,8 @@ TEST(GridSteps, AreTheSameEveryTime) {
 TEST(FamilySteps, AreStepsOfTheStudy) {
   const std::vector<NamedStep> steps = family_steps(kHeldOutSeeds[0], 2);
   ASSERT_EQ(steps.size(), 12u);
-  const auto first = std::find_if(steps.begin(), steps.end(), [](const NamedStep& step) {
-    return step.workload == "bimodal-b8 seed 20260623";
-  });
+  const auto first = std::find_if(steps.begin(), steps.end(),
+                                  [](const NamedStep& step) { return step.workload == "bimodal-b8 seed 20260623"; });
   ASSERT_NE(first, steps.end());
   // As in suites/paper.json.
   EXPECT_EQ(first->lengths, (Lengths{61504, 8752, 3952, 2848, 34528, 2928, 3520, 2896}));
