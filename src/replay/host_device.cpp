@@ -1,7 +1,5 @@
 #include "host_device.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -64,9 +62,6 @@ RouteRun HostDevice::run(const ReplayRoute& route) {
   return result;
 }
 
-std::string HostDevice::cache_state() const {
-  if (!evictor_.always_cold()) return "CACHE WARM at times: the pool is too small to evict a step's pages by";
-  return fmt::format("cold cache: {} MiB of other pages are read before each run", evictor_.cache_bytes() >> 20);
-}
+std::string HostDevice::cache_state() const { return describe_caches(evictor_); }
 
 }  // namespace pkv::replay

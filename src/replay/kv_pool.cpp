@@ -102,4 +102,9 @@ void CacheEvictor::evict(const Step& step) {
   (void)readers_.read_pages(other, pool_.view());
 }
 
+std::string describe_caches(const CacheEvictor& evictor) {
+  if (!evictor.always_cold()) return "CACHE WARM at times: the pool is too small to evict a step's pages by";
+  return fmt::format("cold cache: {} MiB of other pages are read before each run", evictor.cache_bytes() >> 20);
+}
+
 }  // namespace pkv::replay

@@ -8,6 +8,7 @@
 #include "persistentkv/measure/kv_readers.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace pkv::replay {
@@ -50,5 +51,8 @@ class CacheEvictor {
   std::vector<std::uint8_t> in_step_;  // [num_pages]
   std::vector<std::int32_t> others_;   // page table of what is read instead
 };
+
+/// How the caches were before each run so far, for people.
+[[nodiscard]] std::string describe_caches(const CacheEvictor& evictor);
 
 }  // namespace pkv::replay

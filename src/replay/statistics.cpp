@@ -6,17 +6,19 @@
 
 namespace pkv::replay {
 
+double quantile(std::span<const double> sorted, double share) noexcept {
+  const double rank = std::ceil(share * static_cast<double>(sorted.size())) - 1.0;
+  return sorted[static_cast<std::size_t>(std::max(rank, 0.0))];
+}
+
 Statistics summarize(std::vector<double> values) {
   if (values.empty()) return {};
   std::sort(values.begin(), values.end());
   const auto count = static_cast<double>(values.size());
-  const auto quantile = [&](double share) {
-    return values[static_cast<std::size_t>(std::max(std::ceil(share * count) - 1.0, 0.0))];
-  };
   return {.mean = std::accumulate(values.begin(), values.end(), 0.0) / count,
-          .p50 = quantile(0.50),
-          .p95 = quantile(0.95),
-          .p99 = quantile(0.99),
+          .p50 = quantile(values, 0.50),
+          .p95 = quantile(values, 0.95),
+          .p99 = quantile(values, 0.99),
           .min = values.front(),
           .max = values.back()};
 }

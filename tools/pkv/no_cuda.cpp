@@ -4,6 +4,7 @@
 #include "cuda_device.hpp"
 #include "persistentkv/core/error.hpp"
 #include "replay_platform.hpp"
+#include "serving_platform.hpp"
 
 namespace pkv::cli {
 
@@ -21,6 +22,11 @@ void bench_cuda(const BenchOptions& /*options*/) { require_cuda_device(); }
 ReplayPlatform make_cuda_platform(const PlatformOptions& /*options*/) {
   require_cuda_device();
   return {};
+}
+
+std::unique_ptr<serving::ServingPlatform> make_cuda_serving(const ServingPlatformOptions& /*options*/) {
+  require_cuda_device();
+  return nullptr;
 }
 
 }  // namespace pkv::cli

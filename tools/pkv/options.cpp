@@ -61,7 +61,9 @@ void FamilyChoice::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--seed", seed, "Of the family's random numbers, its pages and the data")->capture_default_str();
   command.add_option("--max-active", max_active, "Rows of a step at most (default: the paper's; 8 for a trace file)");
-  command.add_option("--requests", num_requests, "Requests of the family (default: the paper's)");
+  command.add_option(
+      "--requests", num_requests,
+      "Requests of the family (default: the paper's); with replay --serve also the first so many of a trace");
 }
 
 FamilyOptions FamilyChoice::resolve() const {

@@ -8,6 +8,7 @@
 #include "replay_output.hpp"
 #include "replay_platform.hpp"
 #include "report/json_file.hpp"
+#include "serving.hpp"
 
 #include <fmt/format.h>
 
@@ -20,7 +21,8 @@ namespace {
 
 constexpr const char* kDescription =
     "Replays a workload, step by step, under several schedules side by side: plans each step, decodes it over a paged\n"
-    "KV cache, checks results against an FP64 oracle, and prints a table. With no option, the paper's bimodal trace.";
+    "KV cache, checks results against an FP64 oracle, and prints a table. With no option, the paper's bimodal trace.\n"
+    "With --serve, each route serves the requests by itself, and what requests see of it is told.";
 
 constexpr const char* kExamples = R"(Examples:
   pkv replay                                             the paper's bimodal B8 trace under every schedule
@@ -28,13 +30,16 @@ constexpr const char* kExamples = R"(Examples:
   pkv replay --trace azure.csv --max-active 16 --steps 200 --json out.json
   pkv replay --backend cuda --family zipf                on the GPU, times by its own clock
   pkv replay --trace mooncake.jsonl --share-prefixes --clock profile --layers 32
+  pkv replay --serve --backend cuda --trace azure.csv --speed 8 --seconds 60 --routes stream,workqueue
+  pkv replay --backend model --profile rtx3060-paper --trace azure.csv --seconds 60     no GPU: a profile's times
 Trace files: plain CSV or JSON, Azure 2023 and 2024, BurstGPT, Mooncake; the format is told from the content.)";
 
 struct ReplayCommand {
   ShapeOptions shape;
   FamilyChoice family;
   CutOptions cut;
-  std::string trace;
+  ServingOptionsOfUser serving;
+  std::vector<std::string> traces;
   std::string backend = "cpu";
   std::vector<std::string> routes{"all"};
   std::int64_t steps = 0;
@@ -46,7 +51,8 @@ struct ReplayCommand {
   bool share_prefixes = false;
   std::string clock = "measured";
   std::string profile = "rtx3060-paper";
-  int layers = 1;
+  CLI::Option* profile_option = nullptr;
+  int layers = 0;
   int num_sms = 0;
   CLI::Option* num_sms_option = nullptr;
   std::string json;
@@ -55,6 +61,9 @@ struct ReplayCommand {
   void run() const;
 
  private:
+  void run_side_by_side() const;
+  void run_serving() const;
+  [[nodiscard]] BatchingOptions batching() const;
   [[nodiscard]] std::optional<TraceFamily> trace_family() const;
   [[nodiscard]] replay::ReplayRoute route(Schedule schedule) const;
   [[nodiscard]] std::vector<replay::ReplayRoute> parsed_routes() const;
@@ -63,12 +72,19 @@ struct ReplayCommand {
 };
 
 void ReplayCommand::add_to(CLI::App& command) {
-  command.add_option("--trace", trace, "Trace file to replay instead of a family");
-  family.add_to(command);
-  command.add_option("--steps", steps, "Decode steps to run (default: the paper's for a family, 48 for a trace file)");
-  command.add_option("--routes", routes, "Schedules to compare: all, or a list such as workqueue,stream")
+  command.add_option("--trace", traces, "Trace file to replay instead of a family; with --serve also several")
       ->delimiter(',');
-  command.add_option("--backend", backend, "Who runs them: cpu or cuda")->capture_default_str();
+  family.add_to(command);
+  command.add_option("--steps", steps,
+                     "Decode steps to run (default: the paper's for a family, 48 for a trace file; with --serve all)");
+  command
+      .add_option("--routes", routes,
+                  "Routes to compare: all, or a list such as workqueue,stream; with --serve also policy")
+      ->delimiter(',');
+  command
+      .add_option("--backend", backend,
+                  "Who runs them: cpu or cuda; or model: nobody, a profile says how long each step takes")
+      ->capture_default_str();
   command.add_option("--threads", threads, "Threads of the CPU backend (default: all)");
   shape.add_to(command);
   cut.add_to(command);
@@ -76,24 +92,29 @@ void ReplayCommand::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--hole-fraction", hole_fraction, "Share of physical pages that nobody owns, with fixed pages")
       ->capture_default_str();
-  command.add_option("--kv-budget-gib", kv_budget_gib, "Size of the KV cache with the allocator")
+  command.add_option("--kv-budget-gib", kv_budget_gib, "Size of the KV cache with the allocator, of one layer")
       ->capture_default_str();
   command.add_flag("--share-prefixes", share_prefixes, "Requests share the pages of equal prefix blocks (Mooncake)");
   command
       .add_option("--clock", clock,
                   "A step lasts what the first route took (measured) or what a profile says (profile)")
       ->capture_default_str();
-  command.add_option("--profile", profile, "Profile for --clock profile: a name or a file")->capture_default_str();
-  command.add_option("--layers", layers, "Layers that a step lasts on the clock")->capture_default_str();
+  profile_option =
+      command
+          .add_option("--profile", profile,
+                      "Profile, a name or a file: for --clock profile, --backend model and the policy of --serve")
+          ->capture_default_str();
+  command.add_option("--layers", layers, "Layers that a step lasts on the clock (default: 1, with --serve 32)");
   command.add_option("--check", checks, "Steps to check against FP64, spread over the run; 0 for none")
       ->capture_default_str();
   num_sms_option = command.add_option("--num-sms", num_sms,
                                       "SMs to divide CTAs by (default: the GPU's; with cpu 28, the paper's GPU's)");
   command.add_option("--json", json, "Also write results to this file");
+  serving.add_to(command);
 }
 
 std::optional<TraceFamily> ReplayCommand::trace_family() const {
-  if (!trace.empty()) return std::nullopt;
+  if (!traces.empty()) return std::nullopt;
   return parse_trace_family(family.family);
 }
 
@@ -119,35 +140,70 @@ std::vector<replay::ReplayRoute> ReplayCommand::parsed_routes() const {
 std::int64_t ReplayCommand::max_steps() const {
   if (steps < 0) throw InvalidArgument(fmt::format("steps is {}, must be >= 1", steps));
   if (steps > 0) return steps;
-  return trace.empty() ? family.paper_steps() : 48;
+  return traces.empty() ? family.paper_steps() : 48;
 }
 
 std::unique_ptr<replay::Workload> ReplayCommand::workload() const {
   if (pages != "fixed" && pages != "allocator")
     throw InvalidArgument(fmt::format("pages is '{}', must be fixed or allocator", pages));
-  if (trace.empty() && pages == "fixed") {
+  if (traces.empty() && pages == "fixed") {
     return replay::make_family_workload(
         family.resolve(), {.page_size = shape.page_size, .hole_fraction = hole_fraction, .seed = family.seed});
   }
+  BatchingOptions options = batching();
+  if (traces.empty()) {
+    const FamilyOptions generated = family.resolve();
+    options.max_active = generated.max_active;
+    return replay::make_batched_workload(make_family_source(generated), options);
+  }
+  if (family.max_active != 0) options.max_active = family.max_active;
+  return replay::make_batched_workload(open_trace(traces.front()), options);
+}
+
+BatchingOptions ReplayCommand::batching() const {
   const std::int64_t page_bytes =
       KvCacheView::num_elements(shape.shape, shape.page_size, 1) * size_bytes(shape.parsed_dtype());
   if (!(kv_budget_gib > 0.0 && kv_budget_gib < 1e6))
     throw InvalidArgument(fmt::format("kv-budget-gib is {}, must be in (0, 1e6)", kv_budget_gib));
-  BatchingOptions batching;
-  batching.num_pages = static_cast<std::int64_t>(kv_budget_gib * (1 << 30) / static_cast<double>(page_bytes));
-  batching.page_size = shape.page_size;
-  batching.share_prefixes = share_prefixes;
-  batching.shuffle_seed = family.seed;
-  if (trace.empty()) {
-    const FamilyOptions options = family.resolve();
-    batching.max_active = options.max_active;
-    return replay::make_batched_workload(make_family_source(options), batching);
-  }
-  if (family.max_active != 0) batching.max_active = family.max_active;
-  return replay::make_batched_workload(open_trace(trace), batching);
+  BatchingOptions options;
+  options.num_pages = static_cast<std::int64_t>(kv_budget_gib * (1 << 30) / static_cast<double>(page_bytes));
+  options.page_size = shape.page_size;
+  options.share_prefixes = share_prefixes;
+  options.shuffle_seed = family.seed;
+  return options;
 }
 
 void ReplayCommand::run() const {
+  if (layers < 0) throw InvalidArgument(fmt::format("layers is {}, must be >= 1", layers));
+  if (serving.serve || backend == "model") return run_serving();
+  serving.refuse_without_serve();
+  if (traces.size() > 1)
+    throw InvalidArgument(fmt::format("trace names {} files, must name one, or --serve be given", traces.size()));
+  run_side_by_side();
+}
+
+void ReplayCommand::run_serving() const {
+  if (checks < 0) throw InvalidArgument(fmt::format("check is {}, must be >= 0", checks));
+  ServingRequest request;
+  request.serving = serving;
+  request.shape = shape;
+  request.family = family;
+  request.cut = cut;
+  request.traces = traces;
+  request.backend = backend;
+  request.routes = routes;
+  if (profile_option->count() > 0) request.profile = profile;
+  request.steps = steps;
+  request.layers = layers;
+  request.checks = checks;
+  request.threads = threads;
+  request.batching = batching();
+  request.batching.max_active = traces.empty() ? family.resolve().max_active : family.max_active;
+  request.json = json;
+  run_serving_command(request);
+}
+
+void ReplayCommand::run_side_by_side() const {
   if (backend != "cpu" && backend != "cuda")
     throw InvalidArgument(fmt::format("backend is '{}', must be cpu or cuda", backend));
   if (clock != "measured" && clock != "profile")
@@ -162,7 +218,7 @@ void ReplayCommand::run() const {
   options.routes = parsed_routes();
   options.max_steps = max_steps();
   options.check_every = checks > 0 ? (options.max_steps + checks - 1) / checks : 0;
-  options.layers = layers;
+  options.layers = layers > 0 ? layers : 1;
   options.seed = family.seed;
   std::optional<Router> router;
   if (clock == "profile") {

@@ -1,0 +1,45 @@
+#include "routed.hpp"
+
+#include "persistentkv/core/error.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+namespace pkv::serving {
+
+std::string why_not(const RoutedOptions& options, const std::vector<std::shared_ptr<Backend>>& backends, Route route) {
+  const Runtime runtime(std::nullopt, backends);
+  for (const OfferedRoute& offer : runtime.offers(options.shape, options.dtype, options.page_size))
+    if (offer.route == route) return offer.why_not;
+  return {};
+}
+
+RoutedRuntime::RoutedRuntime(const RoutedOptions& options, const std::vector<std::shared_ptr<Backend>>& backends,
+                             Route route)
+    : runtime_(options.profile, backends, {.route = route, .plan = options.plan}) {
+  if (const std::string why = why_not(options, backends, route); !why.empty())
+    throw Unsupported(fmt::format("route is {}, which nobody here has: {}", to_string(route), why));
+  if (options.profile) model_.emplace(*options.profile, options.shape, options.dtype, options.layers);
+}
+
+RuntimeStep RoutedRuntime::prepare(const StepView& view, const Step& step, const StepHint& hint, StepTimes& times) {
+  const auto begin = std::chrono::steady_clock::now();
+  RuntimeStep prepared = runtime_.prepare(step, hint);
+  times.plan_us = elapsed_us(begin);
+  const RuntimeDecision& decision = prepared.decision();
+  times.route = decision.route;
+  if (!model_) return prepared;
+  if (const auto estimate = model_->estimate(view, decision.route, decision.splits)) {
+    times.model_attention_us = estimate->attention_us;
+    times.model_plan_us = estimate->plan_us;
+  }
+  return prepared;
+}
+
+double elapsed_us(std::chrono::steady_clock::time_point since) noexcept {
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - since).count();
+}
+
+}  // namespace pkv::serving
