@@ -21,6 +21,8 @@ Capabilities make_capabilities() {
   Capabilities capabilities;
   capabilities.schedules.assign(kAllSchedules.begin(), kAllSchedules.end());
   capabilities.device_lengths = {Schedule::kStream};
+  capabilities.device_table = true;
+  capabilities.stream_tile_tokens = 16;
   capabilities.dtypes = {DType::kF16, DType::kBF16};
   for (const TileChoice& choice : kTileTable) capabilities.head_dims.push_back(choice.head_dim);
   capabilities.alignment_bytes = 16;

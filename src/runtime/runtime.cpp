@@ -10,12 +10,33 @@ Runtime::Runtime(std::optional<DeviceProfile> profile, std::vector<std::shared_p
                  RuntimeOptions options)
     : core_(std::make_shared<detail::RuntimeCore>(std::move(profile), std::move(backends), std::move(options))) {}
 
+namespace {
+
+/// The step with its indices where `route` takes them from best.
+Step step_for(const Capabilities& can, Route route, const Step& step, const StepHint& hint) {
+  if (hint.host_step == nullptr || can.takes_device_lengths(route)) return step;
+  const bool rectangular = !step.table.row_offsets && !step.table.row_ids;
+  Step given = *hint.host_step;
+  if (can.device_table && schedule_of(route) && rectangular) given.table = step.table;  // no need to upload it
+  return given;
+}
+
+PlanOptions plan_for(const Capabilities& can, const RuntimeDecision& decision, PlanOptions options) {
+  options.splits = decision.splits;
+  if (decision.route == Route::kStream && options.tile_tokens == PlanOptions{}.tile_tokens)
+    options.tile_tokens = can.stream_tile_tokens;
+  return options;
+}
+
+}  // namespace
+
 RuntimeStep Runtime::prepare(const Step& step, const StepHint& hint) {
   detail::StepFacts facts(step, hint);
   const detail::Routed routed = core_->choose(facts);
-  PlanOptions plan = core_->options().plan;
-  plan.splits = routed.decision.splits;
-  std::unique_ptr<PreparedStep> prepared = routed.backend->prepare_route(step, routed.decision.route, plan);
+  const Capabilities& can = routed.backend->capabilities();
+  const Route route = routed.decision.route;
+  std::unique_ptr<PreparedStep> prepared = routed.backend->prepare_route(
+      step_for(can, route, step, hint), route, plan_for(can, routed.decision, core_->options().plan));
   RuntimeStep ready(std::make_unique<detail::RuntimeStepState>(
       detail::RuntimeStepState{core_, std::move(facts), routed.decision, std::move(prepared)}));
   core_->counters().count_step(routed.decision);

@@ -17,18 +17,36 @@ std::int32_t tokens_of(std::int64_t pages, int page_size) {
   return static_cast<std::int32_t>(std::min(enough * page_size, kMaxRowTokens));
 }
 
+/// The step whose indices the host knows best. Throws InvalidArgument where the hint's is another.
+const Step& known_step(const Step& step, const StepHint& hint) {
+  if (hint.host_step == nullptr) return step;
+  const Step& host = *hint.host_step;
+  const bool same = host.shape == step.shape && host.dtype == step.dtype && host.page_size == step.page_size &&
+                    host.num_pages == step.num_pages && host.batch == step.batch;
+  if (!same)
+    throw InvalidArgument("hint.host_step has another shape, dtype, page_size, num_pages or batch than the step");
+  for (const IndexView* view :
+       {&host.lengths.values, &host.table.entries, &host.table.row_offsets, &host.table.row_ids})
+    if (is_on_device(*view))
+      throw InvalidArgument("hint.host_step has indices on a device, must have all in host memory");
+  return host;
+}
+
 }  // namespace
 
 StepFacts::StepFacts(const Step& step, const StepHint& hint)
+    : StepFacts(known_step(step, hint), hint.max_length_tokens) {}
+
+StepFacts::StepFacts(const Step& step, std::int64_t max_length_tokens)
     : shape(step.shape),
       dtype(step.dtype),
       page_size(step.page_size),
       from_bounds(is_on_device(step.lengths.values)),
       on_device(from_bounds || is_on_device(step.table.entries) || is_on_device(step.table.row_offsets) ||
                 is_on_device(step.table.row_ids)) {
-  if (hint.max_length_tokens < 0 || hint.max_length_tokens > kMaxRowTokens) {
+  if (max_length_tokens < 0 || max_length_tokens > kMaxRowTokens) {
     throw InvalidArgument(
-        fmt::format("hint.max_length_tokens is {}, must be in [0, {}]", hint.max_length_tokens, kMaxRowTokens));
+        fmt::format("hint.max_length_tokens is {}, must be in [0, {}]", max_length_tokens, kMaxRowTokens));
   }
   step.validate_rows();
   const auto rows = static_cast<std::size_t>(step.batch);
@@ -46,9 +64,9 @@ StepFacts::StepFacts(const Step& step, const StepHint& hint)
   lengths = capacities;
   // CSR offsets that only the device knows: a row may have the whole pool.
   if (capacities.empty()) lengths.assign(rows, tokens_of(step.num_pages, page_size));
-  if (hint.max_length_tokens == 0) return;
+  if (max_length_tokens == 0) return;
   for (std::int32_t& length : lengths)
-    length = static_cast<std::int32_t>(std::min<std::int64_t>(length, hint.max_length_tokens));
+    length = static_cast<std::int32_t>(std::min<std::int64_t>(length, max_length_tokens));
 }
 
 }  // namespace pkv::detail

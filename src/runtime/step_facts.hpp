@@ -21,8 +21,11 @@ struct StepFacts {
   std::vector<std::int32_t> lengths;     // [batch] tokens, or their bounds
   std::vector<std::int32_t> capacities;  // [batch] tokens that the table's entries hold; empty where not known
 
-  /// Throws InvalidArgument for a step that validate_rows() refuses, and for a hint out of its bounds.
+  /// Throws InvalidArgument for a step that validate_rows() refuses, and for a hint out of its bounds. Of
+  /// hint.host_step, where there is one.
   StepFacts(const Step& step, const StepHint& hint);
+  /// Of `step` as it is; `max_length_tokens` as in StepHint.
+  StepFacts(const Step& step, std::int64_t max_length_tokens);
 
   /// Borrows from this.
   [[nodiscard]] PolicyInput input(const RuntimeOptions& options) const {

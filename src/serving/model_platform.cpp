@@ -40,6 +40,7 @@ std::string ModelPlatform::why_not(Route route) const {
   StepView step;
   step.lengths = token;
   step.capacity_tokens = token;
+  step.page_size = 16;  // any
   if (model_.estimate(step, route)) return {};
   return fmt::format("profile {} says nothing of {} for this shape and dtype", model_.profile().name, to_string(route));
 }

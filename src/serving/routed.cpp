@@ -9,6 +9,18 @@
 
 namespace pkv::serving {
 
+namespace {
+
+RuntimeOptions runtime_options(const RoutedOptions& options, Route route) {
+  RuntimeOptions wanted;
+  wanted.route = route;
+  wanted.plan = options.plan;
+  wanted.layers_per_plan = options.layers;
+  return wanted;
+}
+
+}  // namespace
+
 std::string why_not(const RoutedOptions& options, const std::vector<std::shared_ptr<Backend>>& backends, Route route) {
   const Runtime runtime(std::nullopt, backends);
   for (const OfferedRoute& offer : runtime.offers(options.shape, options.dtype, options.page_size))
@@ -18,7 +30,7 @@ std::string why_not(const RoutedOptions& options, const std::vector<std::shared_
 
 RoutedRuntime::RoutedRuntime(const RoutedOptions& options, const std::vector<std::shared_ptr<Backend>>& backends,
                              Route route)
-    : runtime_(options.profile, backends, {.route = route, .plan = options.plan}) {
+    : runtime_(options.profile, backends, runtime_options(options, route)) {
   if (const std::string why = why_not(options, backends, route); !why.empty())
     throw Unsupported(fmt::format("route is {}, which nobody here has: {}", to_string(route), why));
   if (options.profile) model_.emplace(*options.profile, options.shape, options.dtype, options.layers);

@@ -12,12 +12,19 @@ std::optional<StepEstimate> StepModel::estimate(const StepView& step, Route rout
   input.step = {.shape = shape_, .lengths = step.lengths, .capacity_tokens = step.capacity_tokens};
   input.dtype = dtype_;
   input.options.splits = splits;
+  input.page_size = step.page_size;
+  input.layers_per_plan = layers_;
   const RouteOffer offer = route == Route::kPolicy ? RouteOffer{} : RouteOffer{RouteSet{route}, route};
   const Ruling ruling = router_.rule(input, offer);
   if (!ruling.estimate_us) return std::nullopt;
-  input.options.splits = ruling.choice.splits;
-  const CostEstimate cost = estimate_cost(profile(), ruling.choice.route, input, summarize(input));
-  return StepEstimate{ruling.choice.route, cost.total_us, std::nullopt};
+  const auto [chosen, chosen_splits] = ruling.choice;
+  const RouteCandidate* candidate = profile().candidate(chosen, chosen_splits);
+  if (candidate == nullptr) candidate = profile().candidate(chosen);
+  input.options.splits = chosen_splits;
+  const CostEstimate cost = candidate != nullptr ? estimate_cost(profile(), *candidate, input, summarize(input))
+                                                 : estimate_cost(profile(), chosen, input, summarize(input));
+  if (!cost.is_fitted) return StepEstimate{chosen, cost.total_us, std::nullopt};
+  return StepEstimate{chosen, cost.total_us - cost.plan_us, cost.plan_us * layers_};
 }
 
 }  // namespace pkv::serving

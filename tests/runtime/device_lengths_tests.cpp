@@ -121,5 +121,66 @@ TEST(RuntimeDeviceLengths, TablesAloneOnTheDeviceLeaveTheLengthsKnown) {
   EXPECT_THAT(runtime.explain(given.step).reason, HasSubstr("; the block table is on a device"));
 }
 
+bool is_on_device(const IndexView& view) { return view.space == MemorySpace::kDevice; }
+
+TEST(RuntimeDeviceLengths, ACopyOnTheHostIsChosenByAndGivenToWhoNeedsIt) {
+  FakeStep host({100, 20000});
+  Step device = host.step;
+  put_on_device(device);
+  StepHint hint;
+  hint.host_step = &host.step;
+  const auto backend = fake("a", all_schedules(), {Schedule::kStream});
+  backend->can.own_routes = {Route::kFlashInferCudaCore};
+  for (const bool device_table : {false, true}) {
+    backend->can.device_table = device_table;
+    for (const Route route : {Route::kStream, Route::kWorkqueue, Route::kFlashInferCudaCore}) {
+      Runtime runtime(std::nullopt, {backend}, {.route = route});
+      const RuntimeStep step = runtime.prepare(device, hint);
+      EXPECT_FALSE(step.decision().from_bounds);
+      EXPECT_EQ(step.explain().step.kv_tokens, 20100);
+    }
+    const Step& stream = (backend->asked.end() - 2)->step;
+    EXPECT_TRUE(is_on_device(stream.lengths.values) && is_on_device(stream.table.entries));
+    const Step& workqueue = backend->asked.back().step;
+    EXPECT_FALSE(is_on_device(workqueue.lengths.values));
+    EXPECT_EQ(is_on_device(workqueue.table.entries), device_table);
+    const Step& own = backend->asked_routes.back().step;
+    EXPECT_FALSE(is_on_device(own.lengths.values) || is_on_device(own.table.entries));
+  }
+  // What the device knows in offsets cannot be read beside a host's.
+  device.table.row_offsets = {device.table.entries.data, 3, IndexType::kI32, MemorySpace::kDevice};
+  (void)Runtime(std::nullopt, {backend}, {.route = Route::kWorkqueue}).prepare(device, hint);
+  EXPECT_FALSE(is_on_device(backend->asked.back().step.table.entries));
+}
+
+TEST(RuntimeDeviceLengths, ACopyOfAnotherStepIsRefused) {
+  FakeStep host({100, 200});
+  const Runtime runtime(std::nullopt, {fake("a", all_schedules(), {Schedule::kStream})});
+  Step device = host.step;
+  put_on_device(device);
+  StepHint hint;
+  hint.host_step = &device;
+  EXPECT_THAT(thrown_by([&] { (void)runtime.choose(device, hint); }), HasSubstr("must have all in host memory"));
+  hint.host_step = &host.step;
+  device.page_size = 32;
+  EXPECT_THAT(thrown_by([&] { (void)runtime.choose(device, hint); }), HasSubstr("hint.host_step has another shape"));
+}
+
+TEST(RuntimeTiles, StreamGetsTheBackendsWhereNobodySaysWhich) {
+  const auto backend = fake();
+  backend->can.stream_tile_tokens = 16;
+  FakeStep given({100, 200});
+  const auto tile_of = [&](Route route, int asked) {
+    RuntimeOptions options;
+    options.route = route;
+    options.plan.tile_tokens = asked;
+    (void)Runtime(std::nullopt, {backend}, options).prepare(given.step);
+    return backend->asked.back().options.tile_tokens;
+  };
+  EXPECT_EQ(tile_of(Route::kStream, PlanOptions{}.tile_tokens), 16);
+  EXPECT_EQ(tile_of(Route::kStream, 64), 64);
+  EXPECT_EQ(tile_of(Route::kWorkqueue, PlanOptions{}.tile_tokens), PlanOptions{}.tile_tokens);
+}
+
 }  // namespace
 }  // namespace pkv

@@ -28,10 +28,12 @@ class FakeBackend : public Backend {
   struct Asked {
     Schedule schedule;
     PlanOptions options;
+    Step step;
   };
   struct AskedRoute {
     Route route;
     PlanOptions options;
+    Step step;
   };
 
   Capabilities can;
@@ -43,15 +45,16 @@ class FakeBackend : public Backend {
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
   [[nodiscard]] const Capabilities& capabilities() const noexcept override { return can; }
   [[nodiscard]] std::string_view device_name() const noexcept override { return device_; }
-  [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step&, Schedule schedule, const PlanOptions& o) override {
+  [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, Schedule schedule,
+                                                      const PlanOptions& o) override {
     if (broken) throw Unsupported("broken");
-    asked.push_back({schedule, o});
+    asked.push_back({schedule, o, step});
     return std::make_unique<Prepared>(*this);
   }
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare_route(const Step& step, Route route,
                                                             const PlanOptions& o) override {
     if (schedule_of(route) || !can.has_route(route)) return Backend::prepare_route(step, route, o);
-    asked_routes.push_back({route, o});
+    asked_routes.push_back({route, o, step});
     return std::make_unique<Prepared>(*this);
   }
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step&, WorkPlan) override { throw Unsupported("plan"); }

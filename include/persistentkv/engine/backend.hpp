@@ -33,6 +33,8 @@ struct Capabilities {
   int alignment_bytes = 1;               ///< of data and strides of q, K, V and out, where more than an element's size
   bool any_plan = false;                 ///< prepare(step, plan) accepts any valid plan
   std::vector<Schedule> device_lengths;  ///< of these, lengths and page table may be device-resident
+  bool device_table = false;             ///< of all schedules, the page table's entries may be
+  int stream_tile_tokens = 32;           ///< PlanOptions::tile_tokens that serves `stream` best
 
   /// Whether the route is one of own_routes, or a schedule's.
   [[nodiscard]] bool has_route(Route route) const noexcept;

@@ -25,7 +25,8 @@ struct RuntimeOptions {
   /// `stream`, else `workqueue`, else any.
   std::optional<Route> safe_route = std::nullopt;
 
-  /// For every step and route. splits > 0 goes before the profile's.
+  /// For every step and route. splits > 0 goes before the profile's. Where tile_tokens is what it is by default,
+  /// `stream` gets Capabilities::stream_tile_tokens.
   PlanOptions plan = {};
 
   /// Layers that run one prepared step: what the host pays to plan it is shared among them where a fitted profile
@@ -45,6 +46,11 @@ struct RuntimeOptions {
 struct StepHint {
   std::int64_t max_length_tokens = 0;  ///< of any row, [0, kMaxRowTokens]; 0: as many as the row's table entries hold.
                                        ///< Only for the choice, which it may make worse but never wrong
+
+  /// The same step with lengths and block table in host memory, where the caller has them there too. Choices are then
+  /// made from exact lengths, among all routes; those that take no indices on a device are given this one. It must live
+  /// as long as what is prepared from the step.
+  const Step* host_step = nullptr;
 };
 
 /// Who runs a route.
@@ -62,8 +68,9 @@ struct OfferedRoute {
 ///   2. No profile, or one without this group size, head_dim, dtype or device: the safe route.
 ///   3. Of the profile's candidates that are offered and pass its gates, the smallest estimate; none left: the safe
 ///      route.
-/// Lengths or a block table that are on a device leave the routes that backends list in Capabilities::device_lengths.
-/// Lengths that only the device knows are taken at their bounds: every row active and as long as it may be.
+/// Lengths or a block table that are on a device, and not in host memory too (StepHint::host_step), leave the routes
+/// that backends list in Capabilities::device_lengths. Lengths that only the device knows are taken at their bounds:
+/// every row active and as long as it may be.
 ///
 /// choose(), explain(), offers() and counters() may be called by any number of threads at once; so may prepare() where
 /// the backends' prepare may, as those of this library may.
