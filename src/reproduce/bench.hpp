@@ -84,9 +84,9 @@ class Bench {
 
   /// The step that the calls below are about, until the next. Borrowed.
   virtual void begin_step(const BenchStep& step) = 0;
-  /// What the policy takes for it. For any other route, that.
-  [[nodiscard]] virtual RouteSpec choose(const RouteSpec& spec) const = 0;
-  /// From cold caches, each time; `repeats` >= 1. Whoever is the policy chooses inside where it plans inside.
+  /// What the policy takes for it where so many layers share a plan. For any other route, that.
+  [[nodiscard]] virtual RouteSpec choose(const RouteSpec& spec, int layers_per_plan) const = 0;
+  /// From cold caches, each time; `repeats` >= 1. The policy chooses as for one layer, inside where it plans inside.
   [[nodiscard]] virtual WindowTimes time(const RouteSpec& spec, const Window& window, int repeats) = 0;
   /// Runs it once, untimed, on dense q and out.
   virtual ExecutedCounters run(const RouteSpec& spec) = 0;

@@ -65,14 +65,14 @@ class TraceMeasurement {
     for (const RouteTimes& route : times_.routes) {
       if (!route.ran()) continue;
       (void)bench_.time(route.spec, kFair, 2);
-      (void)bench_.time(route.spec, as_the_paper_timed(bench_.choose(route.spec).route), 2);
+      (void)bench_.time(route.spec, as_the_paper_timed(bench_.choose(route.spec, 1).route), 2);
     }
     (void)bench_.limit_us();
   }
 
   void time(RouteTimes& route) {
     if (!route.ran()) return;
-    const RouteSpec chosen = bench_.choose(route.spec);
+    const RouteSpec chosen = bench_.choose(route.spec, 1);
     ++route.chosen[static_cast<std::size_t>(chosen.route)];
     add(route.fair, bench_.time(route.spec, kFair, request_.repeats));
     add(route.paper, bench_.time(chosen, as_the_paper_timed(chosen.route), request_.repeats));

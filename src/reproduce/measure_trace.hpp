@@ -16,7 +16,7 @@ namespace pkv::reproduce {
 /// Means over the steps of what WindowTimes are medians of.
 struct RouteTimes {
   RouteSpec spec;
-  std::string why_not;  ///< not empty: it was not run, and nothing below means anything
+  std::string why_not = {};  ///< not empty: it was not run, and nothing below means anything
   WindowTimes fair = {};
   WindowTimes paper = {};                                     ///< as the paper timed
   double layer_us = 0.0;                                      ///< the layer alone

@@ -43,8 +43,8 @@ std::vector<Share> shares_of(Bench& bench, const Effort& effort, const MainRow& 
     const double mlp_us = bench.mlp_us(static_cast<int>(step.step.batch), loop);
     for (Share& share : shares) {
       bench.begin_step(step);
-      const RouteSpec chosen = bench.choose(share.spec);
-      const double plan_us = bench.time(share.spec, kFair, effort.repeats).plan_us;
+      const RouteSpec chosen = bench.choose(share.spec, kModelLayers);
+      const double plan_us = bench.time(chosen, kFair, effort.repeats).plan_us;
       share.limit_us += bench.limit_us();
       share.plan_us += plan_us;
       share.kv_bytes += static_cast<double>(step.step.useful_kv_bytes());

@@ -72,7 +72,7 @@ std::int64_t kv_bytes_needed(const ReproduceOptions& options) {
   return bytes;
 }
 
-void reproduce(Bench& bench, const ReproduceOptions& options, Output& output) {
+void reproduce(const ReproduceOptions& options, Bench& bench, Output& output) {
   const Effort effort = effort_of(options);
   output.results["quick"] = options.quick;
   output.results["repeats"] = effort.repeats;

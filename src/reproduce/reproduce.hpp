@@ -15,9 +15,9 @@
 namespace pkv::reproduce {
 
 struct ReproduceOptions {
-  std::vector<std::string> only;  ///< sections; empty: all
-  bool quick = false;             ///< one seed, an eighth of the steps, fewer windows: that it works, not how fast
-  int repeats = 5;                ///< windows a step and route, of which the median counts; at least 1
+  std::vector<std::string> only = {};  ///< sections; empty: all
+  bool quick = false;                  ///< one seed, an eighth of the steps, fewer windows: that it works, not how fast
+  int repeats = 5;                     ///< windows a step and route, of which the median counts; at least 1
 };
 
 /// What a section writes to.
@@ -34,6 +34,6 @@ struct Output {
 [[nodiscard]] std::int64_t kv_bytes_needed(const ReproduceOptions& options);
 
 /// A section that cannot run here says why, and the others go on.
-void reproduce(Bench& bench, const ReproduceOptions& options, Output& output);
+void reproduce(const ReproduceOptions& options, Bench& bench, Output& output);
 
 }  // namespace pkv::reproduce

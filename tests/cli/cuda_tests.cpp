@@ -43,8 +43,9 @@ bool has_gpu() { return run_pkv("info").output.find("gpu name") != std::string::
 TEST(WithoutAGpu, CudaIsRefusedAndExplained) {
   const NoGpu hidden;
   const char* message = PKV_HAVE_CUDA ? "no CUDA device: " : "this build has no CUDA: run scripts/setup-cuda";
-  for (const char* command : {"replay --backend cuda", "replay --backend cuda --trace /nonexistent.csv",
-                              "bench --backend cuda", "bench --backend cuda --processes 2"}) {
+  for (const char* command :
+       {"replay --backend cuda", "replay --backend cuda --trace /nonexistent.csv", "bench --backend cuda",
+        "bench --backend cuda --processes 2", "reproduce", "reproduce --backend cuda --quick --only counters"}) {
     const CommandResult run = run_pkv(command);
     EXPECT_EQ(run.exit_code, 4) << command << '\n' << run.output;
     EXPECT_THAT(run.output, AllOf(HasSubstr(message), Not(HasSubstr("cudaError")))) << command;
@@ -83,6 +84,21 @@ TEST(OnAGpu, AReplayDoesTheWorkThatItDoesOnTheCpu) {
         EXPECT_EQ(cpu[counter], cuda[counter]) << cpu["route"] << ' ' << counter;
     }
   }
+}
+
+TEST(OnAGpu, QuickTablesOfTheStudyAreMade) {
+  if (!PKV_HAVE_CUDA || !has_gpu()) GTEST_SKIP() << "needs a build with CUDA and a GPU";
+  const TemporaryFolder folder;
+  const std::string json = folder.file("reproduce.json");
+  const CommandResult run = run_pkv("reproduce --quick --only counters,splits,isolated --json " + json);
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  std::ifstream file(json);
+  const nlohmann::json results = nlohmann::json::parse(file);
+  EXPECT_TRUE(results["problems"].empty());
+  for (const nlohmann::json& counted : results["counters"]) EXPECT_TRUE(counted["as_published"].get<bool>()) << counted;
+  for (const nlohmann::json& row : results["rows"])
+    for (const char* member : {"time_us", "plan_us", "limit_us", "kv_bytes"})
+      EXPECT_GT(row[member].get<double>(), 0.0) << member << row;
 }
 
 }  // namespace

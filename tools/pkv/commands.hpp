@@ -13,6 +13,7 @@ void add_replay(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_report(CLI::App& app);
+void add_reproduce(CLI::App& app);
 void add_route(CLI::App& app);
 void add_trace(CLI::App& app);
 void add_info(CLI::App& app);

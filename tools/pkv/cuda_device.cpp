@@ -10,11 +10,12 @@
 
 namespace pkv::cli {
 
-void require_cuda_device() {
+void require_cuda_device(const char* otherwise) {
   if (cuda_device_count() > 0) return;
   const nlohmann::ordered_json gpu = report::describe_gpu();  // of the driver alone, whatever the toolkit
   if (gpu.is_null())
-    throw Unsupported("no CUDA device: no NVIDIA driver answers, or it shows this process no GPU; use --backend cpu");
+    throw Unsupported(
+        fmt::format("no CUDA device: no NVIDIA driver answers, or it shows this process no GPU{}", otherwise));
   throw Unsupported(
       fmt::format("no CUDA device: the driver of {} is for CUDA {}, too old for this build, which is {}; update the "
                   "driver, or build "

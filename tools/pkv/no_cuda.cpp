@@ -4,11 +4,12 @@
 #include "cuda_device.hpp"
 #include "persistentkv/core/error.hpp"
 #include "replay_platform.hpp"
+#include "reproduce_platform.hpp"
 #include "serving_platform.hpp"
 
 namespace pkv::cli {
 
-void require_cuda_device() {
+void require_cuda_device(const char* /*otherwise*/) {
   throw Unsupported("this build has no CUDA: run scripts/setup-cuda, or install a toolkit, and build again");
 }
 
@@ -27,6 +28,16 @@ ReplayPlatform make_cuda_platform(const PlatformOptions& /*options*/) {
 std::unique_ptr<serving::ServingPlatform> make_cuda_serving(const ServingPlatformOptions& /*options*/) {
   require_cuda_device();
   return nullptr;
+}
+
+std::string reproduce_device_name() {
+  require_cuda_device("");
+  return {};
+}
+
+ReproducePlatform make_reproduce_platform(std::int64_t /*kv_bytes*/, std::optional<DeviceProfile> /*profile*/) {
+  require_cuda_device();
+  return {};
 }
 
 }  // namespace pkv::cli

@@ -1,0 +1,82 @@
+#include "backends.hpp"
+
+#include "cuda_support/check.hpp"
+#include "persistentkv/core/error.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace pkv::cuda_reproduce {
+
+namespace {
+
+constexpr int kStreamTileTokens = 16;
+
+std::vector<std::shared_ptr<Backend>> with_own(std::shared_ptr<Backend> own,
+                                               const std::vector<std::shared_ptr<Backend>>& others) {
+  std::vector<std::shared_ptr<Backend>> all{std::move(own)};
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+}  // namespace
+
+Backends::Backends(const std::optional<DeviceProfile>& profile, const std::vector<std::shared_ptr<Backend>>& others)
+    : cuda_(make_cuda_backend()),
+      all_(with_own(cuda_, others)),
+      one_layer_(profile, all_, {.layers_per_plan = 1}),
+      many_layers_(profile, all_) {}
+
+std::string Backends::why_not(Route route, const AttentionShape& shape, int page_size) const {
+  std::string reasons;
+  if (route == Route::kPolicy || find(route, shape, page_size, reasons) != nullptr) return {};
+  return reasons;
+}
+
+reproduce::RouteSpec Backends::choose(const Step& host_step, const reproduce::RouteSpec& spec,
+                                      int layers_per_plan) const {
+  if (spec.route != Route::kPolicy) return spec;
+  const RuntimeDecision decision = (layers_per_plan == 1 ? one_layer_ : many_layers_).choose(host_step);
+  return {decision.route, decision.splits};
+}
+
+std::unique_ptr<PreparedStep> Backends::prepare(const StepArrays& arrays, const reproduce::RouteSpec& spec,
+                                                cudaStream_t stream) {
+  PlanOptions options;
+  options.splits = spec.splits;
+  const Step& step = arrays.host_step();
+  if (spec.route == Route::kStream) {
+    options.tile_tokens = kStreamTileTokens;
+    arrays.upload(stream);
+    return cuda_->prepare(arrays.device_step(), Schedule::kStream, options, workspace(step.shape));
+  }
+  std::string reasons;
+  Backend* backend = find(spec.route, step.shape, step.page_size, reasons);
+  if (backend == nullptr)
+    throw Unsupported(fmt::format("nobody runs {} for this shape: {}", to_string(spec.route), reasons));
+  return backend->prepare_route(step, spec.route, options);
+}
+
+Backend* Backends::find(Route route, const AttentionShape& shape, int page_size, std::string& reasons) const {
+  for (const auto& backend : all_) {
+    const Capabilities& can = backend->capabilities();
+    const std::string why =
+        can.has_route(route) ? can.why_not(shape, DType::kF16, page_size) : std::string("has no such route");
+    if (why.empty()) return backend.get();
+    reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", backend->name(), why);
+  }
+  return nullptr;
+}
+
+CudaWorkspace Backends::workspace(const AttentionShape& shape) {
+  const std::size_t bytes = cuda_->stream_workspace_bytes(shape, DType::kF16);
+  if (bytes > workspace_.size_bytes()) {
+    workspace_ = cuda::DeviceBuffer(bytes);
+    cuda::check(cudaMemset(workspace_.data(), 0, bytes), "cudaMemset");
+    cuda::check(cudaDeviceSynchronize(), "cudaMemset");
+  }
+  return {workspace_.data(), workspace_.size_bytes()};
+}
+
+}  // namespace pkv::cuda_reproduce
