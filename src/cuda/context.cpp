@@ -41,6 +41,7 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
   if (cuda_device_count() == 0)
     throw CudaError("no CUDA device: there is no NVIDIA GPU here, or its driver is too old");
   device_ = cuda_device_info(config.device);
+  pointers_.emplace(device_.ordinal);
   if (device_.compute_capability < kOldest) {
     throw Unsupported(fmt::format("{} has compute capability {}.{}, must be at least {}.{}", device_.name,
                                   device_.compute_capability / 10, device_.compute_capability % 10, kOldest / 10,
@@ -138,20 +139,6 @@ void CudaContext::clear(void* data, std::size_t size_bytes) {
 void CudaContext::clear_later(void* data, std::size_t size_bytes) noexcept {
   (void)cudaMemsetAsync(data, 0, size_bytes, uploads_);
   clearing_ = true;
-}
-
-void CudaContext::require_on_device(const char* name, const void* pointer) {
-  auto& known = known_pointers_[(reinterpret_cast<std::uintptr_t>(pointer) >> 8) * 0x9e3779b97f4a7c15u >> 54];
-  if (known.load(std::memory_order_relaxed) == pointer) return;
-  cudaPointerAttributes attributes;
-  check(cudaPointerGetAttributes(&attributes, pointer), "cudaPointerGetAttributes");
-  if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged)
-    throw InvalidArgument(fmt::format("{} is {}, must be device memory", name, pointer));
-  if (attributes.type == cudaMemoryTypeDevice && attributes.device != device_.ordinal) {
-    throw InvalidArgument(
-        fmt::format("{} is on device {}, must be on the backend's, {}", name, attributes.device, device_.ordinal));
-  }
-  known.store(pointer, std::memory_order_relaxed);
 }
 
 }  // namespace pkv::cuda

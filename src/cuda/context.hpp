@@ -3,16 +3,17 @@
 // What a backend shares with the steps it has prepared, which may outlive it.
 
 #include "cuda_support/memory.hpp"
+#include "cuda_support/pointers.hpp"
 #include "kernel_table.hpp"
 #include "persistentkv/cuda/cuda_backend.hpp"
 
 #include <cuda_runtime_api.h>
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -61,8 +62,8 @@ class CudaContext {
   /// Before the memory is taken again.
   void clear_later(void* data, std::size_t size_bytes) noexcept;
 
-  /// Throws InvalidArgument unless `pointer` is memory of this device. Pointers that were right stay so.
-  void require_on_device(const char* name, const void* pointer);
+  /// Memory of this device.
+  [[nodiscard]] DevicePointers& pointers() noexcept { return *pointers_; }
 
  private:
   CudaBackendConfig config_;
@@ -73,7 +74,7 @@ class CudaContext {
   std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts
   std::atomic<bool> clearing_ = false;                        // uploads_ may hold work that take() must wait for
   std::vector<KernelLaunch> configured_;
-  std::array<std::atomic<const void*>, 1024> known_pointers_{};
+  std::optional<DevicePointers> pointers_;
 };
 
 /// Memory that goes back to the context.

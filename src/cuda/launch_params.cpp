@@ -16,30 +16,16 @@ namespace pkv::cuda {
 
 namespace {
 
-constexpr std::int64_t kAlignment = 16;
 constexpr std::int64_t kPrefetchBytes = 512 << 10;  // 0.1 us of an H200's bandwidth
 
 std::size_t size_bytes(const IndexView& view) {
   return static_cast<std::size_t>(view.size) * (view.type == IndexType::kI64 ? 8 : 4);
 }
 
-void require_aligned(const char* name, const char* member, std::int64_t bytes) {
-  if (bytes % kAlignment != 0) {
-    throw InvalidArgument(
-        fmt::format("{}.{} is {} bytes, must be a multiple of {} bytes", name, member, bytes, kAlignment));
-  }
-}
-
-void require_tensor(CudaContext& context, const char* name, const void* data) {
-  context.require_on_device(name, data);
-  if (reinterpret_cast<std::uintptr_t>(data) % kAlignment != 0)
-    throw InvalidArgument(fmt::format("{}.data is {}, must be aligned to {} bytes", name, data, kAlignment));
-}
-
 PagedParams describe_paged(CudaContext& context, const char* name, const PagedTensorView& view, const Step& step) {
   if (step.num_pages == 0) return {};  // nothing is read
   const std::int64_t size = pkv::size_bytes(step.dtype);
-  require_tensor(context, name, view.data);
+  context.pointers().require_tensor(name, view.data);
   require_aligned(name, "page_stride", view.page_stride * size);
   if (step.page_size > 1) require_aligned(name, "token_stride", view.token_stride * size);
   if (step.shape.num_kv_heads > 1) require_aligned(name, "head_stride", view.head_stride * size);
@@ -54,14 +40,14 @@ IndexParams describe_ids(CudaContext& context, const char* name, const IndexView
   if (!ids) return {};
   if (ids.space != MemorySpace::kDevice)
     throw Unsupported(fmt::format("{}.row_ids are in host memory, must be on the device", name));
-  context.require_on_device(name, ids.data);
+  context.pointers().require(name, ids.data);
   return {ids.data, ids.type == IndexType::kI64};
 }
 
 template <class View>
 RowsParams describe_rows(CudaContext& context, const char* name, const View& view) {
   const std::int64_t size = pkv::size_bytes(view.dtype);
-  require_tensor(context, name, view.data);
+  context.pointers().require_tensor(name, view.data);
   require_aligned(name, "row_stride", view.row_stride * size);
   require_aligned(name, "head_stride", view.head_stride * size);
   RowsParams rows;
@@ -124,7 +110,7 @@ StepOnDevice::StepOnDevice(const std::shared_ptr<CudaContext>& context, const St
     if (array.from.space == MemorySpace::kHost)
       array.offset = staging.add(array.from.data, size_bytes(array.from));
     else
-      context->require_on_device(array.name, array.from.data);
+      context->pointers().require(array.name, array.from.data);
   }
   if (!staging.bytes().empty()) {
     // Sizes of a power of two, so that steps of about the same size share their memory.
@@ -148,7 +134,7 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   p.q = describe_rows(context, "q", layer.q);
   p.out = describe_rows(context, "out", layer.out);
   if (layer.lse) {
-    context.require_on_device("lse", layer.lse->data);
+    context.pointers().require("lse", layer.lse->data);
     p.lse = {layer.lse->data, layer.lse->row_stride, layer.lse->head_stride,
              layer.lse->base == LseBase::kNatural ? std::numbers::ln2_v<float> : 1.0f};
   }

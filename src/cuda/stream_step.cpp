@@ -68,7 +68,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
     own_workspace_ = Leased(context_, at.size_bytes, 1 + at.max_sum);  // its counters end there
     base = own_workspace_.data();
   } else {
-    context_->require_on_device("workspace", base);
+    context_->pointers().require("workspace", base);
     if (workspace.size_bytes < at.size_bytes) {
       throw InvalidArgument(
           fmt::format("workspace.size_bytes is {}, must be at least {}", workspace.size_bytes, at.size_bytes));

@@ -29,6 +29,25 @@ class DeviceBuffer {
   std::size_t size_bytes_ = 0;
 };
 
+struct FreePinned {
+  void operator()(void* data) const noexcept;
+};
+
+/// Host memory that copies to a device read directly.
+class PinnedBuffer {
+ public:
+  PinnedBuffer() = default;
+  /// Throws CudaError.
+  explicit PinnedBuffer(std::size_t size_bytes);
+
+  [[nodiscard]] unsigned char* data() const noexcept { return static_cast<unsigned char*>(data_.get()); }
+  [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
+
+ private:
+  std::unique_ptr<void, FreePinned> data_;
+  std::size_t size_bytes_ = 0;
+};
+
 /// Copies, and waits for it. Throws CudaError.
 void copy_to_device(void* to, const void* from, std::size_t size_bytes);
 
