@@ -80,11 +80,11 @@ void check_bad_steps(Context& context) {
   for (const BadStep& bad : bad_steps()) {
     Step step = data.step();
     bad.spoil(step);
-    for (const Schedule schedule : context.backend->capabilities().schedules) {
+    for (const Route route : context.backend->capabilities().routes()) {
       PlanOptions options;
       options.num_workers = 4;
-      expect_refusal<InvalidArgument>(context, fmt::format("{}, {}", to_string(schedule), bad.what), bad.words,
-                                      [&] { (void)context.backend->prepare(step, schedule, options); });
+      expect_refusal<InvalidArgument>(context, fmt::format("{}, {}", to_string(route), bad.what), bad.words,
+                                      [&] { (void)context.backend->prepare_route(step, route, options); });
     }
   }
 }
@@ -158,12 +158,12 @@ void check_bad_layers(Context& context) {
   LayerData data(ragged(), step_data.step(), context.random.bits());
   const Bytes out = data.out_bytes();
   const Bytes lse = data.lse_bytes();
-  for (const Schedule schedule : context.backend->capabilities().schedules) {
+  for (const Route route : context.backend->capabilities().routes()) {
     PlanOptions options;
     options.num_workers = 4;
-    const auto prepared = context.backend->prepare(step_data.step(), schedule, options);
+    const auto prepared = context.backend->prepare_route(step_data.step(), route, options);
     for (const BadLayer& bad : bad_layers()) {
-      const std::string what = fmt::format("{}, {}", to_string(schedule), bad.what);
+      const std::string what = fmt::format("{}, {}", to_string(route), bad.what);
       ResidentLayer resident(*context.subject.memory, data);
       Layer layer = resident.layer();
       bad.spoil(layer);
@@ -180,8 +180,8 @@ void check_row_ids(Context& context) {
   StepData step_data(ragged(), context.random.bits());
   LayerData data(ragged(), step_data.step(), context.random.bits());
   const std::int64_t ids[] = {0, 2, 3};
-  const auto prepared = context.backend->prepare(step_data.step(), context.backend->capabilities().schedules.front(),
-                                                 PlanOptions{.num_workers = 4});
+  const auto prepared = context.backend->prepare_route(
+      step_data.step(), context.backend->capabilities().routes().front(), PlanOptions{.num_workers = 4});
   ResidentLayer resident(*context.subject.memory, data);
   Layer layer = resident.layer();
   layer.q.row_ids = IndexView::host(ids, 3);
@@ -205,7 +205,8 @@ void check_unsupported(Context& context) {
         if (reason.empty()) continue;
         const StepData data(spec, context.random.bits());
         expect_refusal<Unsupported>(context, "unsupported shape", {reason}, [&] {
-          (void)context.backend->prepare(data.step(), capabilities.schedules.front(), PlanOptions{.num_workers = 4});
+          (void)context.backend->prepare_route(data.step(), capabilities.routes().front(),
+                                               PlanOptions{.num_workers = 4});
         });
       }
     }

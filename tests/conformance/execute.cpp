@@ -43,17 +43,20 @@ std::string to_string(const ProblemSpec& spec) {
 }
 
 std::string to_string(const Cut& cut) {
-  return fmt::format("{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}", to_string(cut.schedule),
+  return fmt::format("{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}", to_string(cut.route),
                      cut.options.tile_tokens, cut.options.splits, cut.options.bucket_tokens, cut.options.num_workers,
                      cut.options.segment_cost_tokens);
 }
 
 std::string why_not(const Context& context, const ProblemSpec& spec) {
-  return context.backend->capabilities().why_not(spec.shape, spec.dtype, spec.page_size);
+  const Capabilities& can = context.backend->capabilities();
+  const bool separate_strides = spec.padded && (spec.layout == KvLayout::kHND || spec.layout == KvLayout::kNHD);
+  if (separate_strides && !can.separate_kv_strides) return "capabilities().separate_kv_strides is false";
+  return can.why_not(spec.shape, spec.dtype, spec.page_size);
 }
 
-Cut random_cut(Schedule schedule, int tile_tokens, Random& random) {
-  Cut cut{schedule, {}};
+Cut random_cut(Route route, int tile_tokens, Random& random) {
+  Cut cut{route, {}};
   cut.options.tile_tokens = tile_tokens;
   cut.options.splits = random.chance(0.5) ? 0 : static_cast<int>(random.in(1, 9));
   cut.options.bucket_tokens = static_cast<int>(random.in(1, 300));
@@ -62,7 +65,9 @@ Cut random_cut(Schedule schedule, int tile_tokens, Random& random) {
   return cut;
 }
 
-WorkPlan plan_of(const Step& step, const Cut& cut) {
+std::optional<WorkPlan> plan_of(const Step& step, const Cut& cut) {
+  const auto schedule = schedule_of(cut.route);
+  if (!schedule) return std::nullopt;
   std::vector<std::int32_t> lengths;
   std::vector<std::int32_t> capacities;
   for (std::int64_t row = 0; row < step.batch; ++row) {
@@ -70,7 +75,7 @@ WorkPlan plan_of(const Step& step, const Cut& cut) {
     capacities.push_back(static_cast<std::int32_t>(
         std::min<std::int64_t>(step.table.capacity_pages(row) * step.page_size, kMaxRowTokens)));
   }
-  return make_plan(cut.schedule, {step.shape, lengths, capacities}, cut.options);
+  return make_plan(*schedule, {step.shape, lengths, capacities}, cut.options);
 }
 
 void run_layer(Context& context, PreparedStep& prepared, LayerData& data) {
@@ -95,17 +100,14 @@ void check_run(Context& context, PreparedStep& prepared, Problem& problem, const
 }
 
 void check_cut(Context& context, Problem& problem, const Cut& cut) {
-  const std::vector<Schedule>& schedules = context.backend->capabilities().schedules;
-  if (std::find(schedules.begin(), schedules.end(), cut.schedule) == schedules.end())
-    return context.skip(fmt::format("schedule {} is not offered", to_string(cut.schedule)));
   std::unique_ptr<PreparedStep> prepared;
   try {
-    prepared = context.backend->prepare(problem.step(), cut.schedule, cut.options);
+    prepared = context.backend->prepare_route(problem.step(), cut.route, cut.options);
   } catch (const std::exception& error) {
     throw Failure(fmt::format("{}; {}: prepare threw: {}", to_string(cut), to_string(problem.spec), error.what()));
   }
-  const WorkPlan plan = plan_of(problem.step(), cut);
-  check_run(context, *prepared, problem, &plan, to_string(cut));
+  const std::optional<WorkPlan> plan = plan_of(problem.step(), cut);
+  check_run(context, *prepared, problem, plan ? &*plan : nullptr, to_string(cut));
 }
 
 }  // namespace pkv::conformance

@@ -31,19 +31,20 @@ struct Problem {
 /// Why the subject cannot take the problem; counts the skip. Empty where it can.
 [[nodiscard]] std::string why_not(const Context& context, const ProblemSpec& spec);
 
-/// A schedule and how to cut.
+/// A route and how to cut, where it is a schedule.
 struct Cut {
-  Schedule schedule = Schedule::kWorkqueue;
+  Route route = Route::kWorkqueue;
   PlanOptions options;
 
   friend std::string to_string(const Cut& cut);
 };
 
-/// The schedule with a number of splits, workers and so on that is drawn anew.
-[[nodiscard]] Cut random_cut(Schedule schedule, int tile_tokens, Random& random);
+/// The route with a number of splits, workers and so on that is drawn anew.
+[[nodiscard]] Cut random_cut(Route route, int tile_tokens, Random& random);
 
-/// The plan that the cut stands for. Its options must name a number of workers.
-[[nodiscard]] WorkPlan plan_of(const Step& step, const Cut& cut);
+/// The plan that the cut stands for; nothing for a route with plans of the backend's own. Its options must name a
+/// number of workers.
+[[nodiscard]] std::optional<WorkPlan> plan_of(const Step& step, const Cut& cut);
 
 /// Runs a layer that is uploaded anew with poisoned outputs, and downloads the outputs into `data`.
 void run_layer(Context& context, PreparedStep& prepared, LayerData& data);
@@ -52,7 +53,7 @@ void run_layer(Context& context, PreparedStep& prepared, LayerData& data);
 void check_run(Context& context, PreparedStep& prepared, Problem& problem, const WorkPlan* plan,
                const std::string& how);
 
-/// Prepares the problem for the cut and checks a run, or skips it.
+/// Prepares the problem for the cut and checks a run.
 void check_cut(Context& context, Problem& problem, const Cut& cut);
 
 }  // namespace pkv::conformance

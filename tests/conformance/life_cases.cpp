@@ -18,11 +18,11 @@ ProblemSpec ragged() {
   return spec;
 }
 
-/// Runs `body` with every schedule that the subject offers, and 16 splits or workers of 16 tokens a tile.
-void with_schedules(Context& context, const ProblemSpec& spec, const std::function<void(const Cut&)>& body) {
+/// Runs `body` with every route that the subject offers, and 16 splits or workers of 16 tokens a tile.
+void with_routes(Context& context, const ProblemSpec& spec, const std::function<void(const Cut&)>& body) {
   if (const std::string reason = why_not(context, spec); !reason.empty()) return context.skip(reason);
-  for (const Schedule schedule : context.backend->capabilities().schedules) {
-    Cut cut{schedule, {}};
+  for (const Route route : context.backend->capabilities().routes()) {
+    Cut cut{route, {}};
     cut.options.tile_tokens = 16;
     cut.options.num_workers = 16;
     body(cut);
@@ -30,14 +30,14 @@ void with_schedules(Context& context, const ProblemSpec& spec, const std::functi
 }
 
 std::unique_ptr<PreparedStep> prepare(Context& context, const Problem& problem, const Cut& cut) {
-  return context.backend->prepare(problem.step(), cut.schedule, cut.options);
+  return context.backend->prepare_route(problem.step(), cut.route, cut.options);
 }
 
 void check_determinism(Context& context) {
   ProblemSpec spec = ragged();
   spec.out_dtype = DType::kF32;  // rounding would hide the last bits
   Problem problem(spec, context.random.bits());
-  with_schedules(context, problem.spec, [&](const Cut& cut) {
+  with_routes(context, problem.spec, [&](const Cut& cut) {
     Bytes out;
     Bytes lse;
     for (int i = 0; i < 6; ++i) {
@@ -64,9 +64,9 @@ void check_layers(Context& context) {
     if (i == 2) other.lse.reset();
     layers.push_back(std::make_unique<LayerData>(other, problem.step(), context.random.bits()));
   }
-  with_schedules(context, spec, [&](const Cut& cut) {
+  with_routes(context, spec, [&](const Cut& cut) {
     const auto prepared = prepare(context, problem, cut);
-    const WorkPlan plan = plan_of(problem.step(), cut);
+    const std::optional<WorkPlan> plan = plan_of(problem.step(), cut);
     const auto fresh = prepared->executed();
     if (fresh.launches != 0 || fresh.kv_tokens != 0) throw Failure("executed() must be zeros before the first run");
     for (const auto& layer : layers) {
@@ -74,7 +74,7 @@ void check_layers(Context& context) {
       ++context.ran;
       const std::string wrong = Expectation(problem.step(), *layer).disagreement();
       if (!wrong.empty()) throw Failure(fmt::format("{}, a layer after others: {}", to_string(cut), wrong));
-      check_run(context, *prepared, problem, &plan, to_string(cut) + ", a layer between others");
+      check_run(context, *prepared, problem, plan ? &*plan : nullptr, to_string(cut) + ", a layer between others");
     }
   });
 }
@@ -85,7 +85,7 @@ void check_side_by_side(Context& context) {
   spec.lengths = {5, 200, 33};
   spec.page_size = 64;
   Problem second(spec, context.random.bits());
-  with_schedules(context, spec, [&](const Cut& cut) {
+  with_routes(context, spec, [&](const Cut& cut) {
     const auto a = prepare(context, first, cut);
     const auto b = prepare(context, second, cut);
     for (int i = 0; i < 2; ++i) {
@@ -107,7 +107,7 @@ void hammer(Context& context, PreparedStep& prepared, LayerData& data, std::exce
 void check_two_threads(Context& context) {
   Problem first(ragged(), context.random.bits());
   Problem second(ragged(), context.random.bits());
-  with_schedules(context, first.spec, [&](const Cut& cut) {
+  with_routes(context, first.spec, [&](const Cut& cut) {
     const auto a = prepare(context, first, cut);
     const auto b = prepare(context, second, cut);
     std::exception_ptr error_a;
@@ -131,15 +131,15 @@ void check_empty_rows(Context& context) {
     spec.lengths = {0, -7, 0};
     if (!lse) spec.lse.reset();
     Problem problem(spec, context.random.bits());
-    with_schedules(context, spec, [&](const Cut& cut) { check_cut(context, problem, cut); });
+    with_routes(context, spec, [&](const Cut& cut) { check_cut(context, problem, cut); });
   }
 }
 
 void check_no_rows(Context& context) {
-  with_schedules(context, ragged(), [&](const Cut& cut) {
+  with_routes(context, ragged(), [&](const Cut& cut) {
     Step step;
     step.shape = ragged().shape;
-    const auto prepared = context.backend->prepare(step, cut.schedule, cut.options);
+    const auto prepared = context.backend->prepare_route(step, cut.route, cut.options);
     prepared->run(Layer{});
     ++context.ran;
   });
@@ -148,7 +148,7 @@ void check_no_rows(Context& context) {
 /// The number of workers is the backend's own where the caller names none.
 void check_default_workers(Context& context) {
   Problem problem(ragged(), context.random.bits());
-  with_schedules(context, problem.spec, [&](Cut cut) {
+  with_routes(context, problem.spec, [&](Cut cut) {
     cut.options.num_workers = 0;
     const auto prepared = prepare(context, problem, cut);
     check_run(context, *prepared, problem, nullptr, to_string(cut));
@@ -156,17 +156,17 @@ void check_default_workers(Context& context) {
 }
 
 void check_device_lengths(Context& context) {
-  const std::vector<Schedule> able = context.backend->capabilities().device_lengths;
-  if (able.empty()) return context.skip("capabilities().device_lengths is empty");
+  const Capabilities& can = context.backend->capabilities();
+  if (can.device_lengths.empty()) return context.skip("capabilities().device_lengths is empty");
   for (const TableForm form : {TableForm::kDense32, TableForm::kRowIds, TableForm::kCsr64, TableForm::kTokenSlots}) {
     ProblemSpec spec = ragged();
     spec.table = form;
     spec.lengths_form = form == TableForm::kCsr64 ? LengthsForm::kCumulative64 : LengthsForm::kDelta;
     Problem problem(spec, context.random.bits());
-    with_schedules(context, spec, [&](const Cut& cut) {
-      if (std::find(able.begin(), able.end(), cut.schedule) == able.end()) return;
+    with_routes(context, spec, [&](const Cut& cut) {
+      if (!can.takes_device_lengths(cut.route)) return;
       ResidentStep resident(*context.subject.memory, problem.step_data);
-      const auto prepared = context.backend->prepare(resident.step(), cut.schedule, cut.options);
+      const auto prepared = context.backend->prepare_route(resident.step(), cut.route, cut.options);
       check_run(context, *prepared, problem, nullptr, to_string(cut) + ", lengths and table on the device");
     });
   }

@@ -114,12 +114,12 @@ std::vector<std::int64_t> draw_lengths(const Design& design, Random& random) {
   return lengths;
 }
 
-void check_all_schedules(Context& context, Design design) {
+void check_all_routes(Context& context, Design design) {
   if (const std::string reason = why_not(context, design.spec); !reason.empty()) return context.skip(reason);
   design.spec.pad_elements = context.backend->capabilities().alignment_elements(design.spec.dtype);
   Problem problem(design.spec, context.random.bits());
-  for (const Schedule schedule : kAllSchedules)
-    check_cut(context, problem, random_cut(schedule, design.tile_tokens, context.random));
+  for (const Route route : context.backend->capabilities().routes())
+    check_cut(context, problem, random_cut(route, design.tile_tokens, context.random));
 }
 
 void check_paper_setting(Context& context) {
@@ -127,14 +127,12 @@ void check_paper_setting(Context& context) {
   spec.lengths = {257, 33, 700, 64};
   if (const std::string reason = why_not(context, spec); !reason.empty()) return context.skip(reason);
   Problem problem(spec, context.random.bits());
-  for (const Schedule schedule : kAllSchedules) {
-    const int before = context.ran;
-    check_cut(context, problem, random_cut(schedule, 32, context.random));
-    if (context.ran == before) continue;  // skipped
+  for (const Route route : context.backend->capabilities().routes()) {
+    check_cut(context, problem, random_cut(route, 32, context.random));
     const Expectation::AbsoluteError error = problem.expectation.absolute_error();
     if (!(error.max <= 2e-3 && error.mean <= 3e-4))
       throw Failure(fmt::format("{}: absolute error is {} at most and {} on average, must be within 2e-3 and 3e-4",
-                                to_string(schedule), error.max, error.mean));
+                                to_string(route), error.max, error.mean));
   }
 }
 
@@ -146,7 +144,7 @@ void add_matrix_cases(std::vector<Case>& cases) {
                        design.spec.score_scale = 3000.0;
                        design.spec.dtype = design.spec.out_dtype = DType::kBF16;  // whose range such queries need
                        design.spec.lengths = {1, 40, 300};
-                       check_all_schedules(context, design);
+                       check_all_routes(context, design);
                      }
                    }});
   cases.push_back({"PaperSetting", check_paper_setting});
@@ -155,13 +153,13 @@ void add_matrix_cases(std::vector<Case>& cases) {
     cases.push_back({fmt::format("Matrix/{:02}", index++), [design](Context& context) {
                        Design fresh = design;
                        fresh.spec.lengths = draw_lengths(fresh, context.random);
-                       check_all_schedules(context, fresh);
+                       check_all_routes(context, fresh);
                      }});
   }
   cases.push_back({"RandomCombinations", [](Context& context) {
                      for (Design& design : designs(8, context.random.bits())) {
                        design.spec.lengths = draw_lengths(design, context.random);
-                       check_all_schedules(context, design);
+                       check_all_routes(context, design);
                      }
                    }});
 }

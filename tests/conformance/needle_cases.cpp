@@ -31,8 +31,8 @@ void check_needles(Context& context, int page_size, int tile_tokens, double weig
   }
   if (const std::string reason = why_not(context, spec); !reason.empty()) return context.skip(reason);
   Problem problem(spec, context.random.bits());
-  for (const Schedule schedule : kAllSchedules)
-    check_cut(context, problem, random_cut(schedule, tile_tokens, context.random));
+  for (const Route route : context.backend->capabilities().routes())
+    check_cut(context, problem, random_cut(route, tile_tokens, context.random));
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ struct Capabilities {
   int max_group_size = 0;        ///< 0: any
   int min_page_size = 1;
   int alignment_bytes = 1;               ///< of data and strides of q, K, V and out, where more than an element's size
+  bool separate_kv_strides = true;       ///< K and V may each have strides of their own
   bool any_plan = false;                 ///< prepare(step, plan) accepts any valid plan
   std::vector<Schedule> device_lengths;  ///< of these, lengths and page table may be device-resident
   bool device_table = false;             ///< of all schedules, the page table's entries may be
