@@ -110,15 +110,30 @@ void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptio
   launch(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kernel_.warps).function, &probed);
 }
 
-ExecutedCounters StreamStep::executed() const {
+ExecutedCounters StreamStep::launched() const noexcept {
+  if (!ran_ || step_.batch == 0) return {};
   ExecutedCounters executed;
-  if (!ran_ || step_.batch == 0) return executed;
   executed.launches = 1;
   executed.decode_ctas = options_.num_workers;
-  if (step_.lengths.values.space != MemorySpace::kHost) return executed;  // only the device knows the rest
+  return executed;
+}
+
+ExecutedCounters StreamStep::executed() const {
+  if (step_.lengths.values.space != MemorySpace::kHost) return launched();  // only the device knows the rest
   std::vector<std::int32_t> lengths(static_cast<std::size_t>(step_.batch));
   for (std::int64_t row = 0; row < step_.batch; ++row)
     lengths[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(step_.lengths.at(row));
+  return executed_for(lengths);
+}
+
+ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
+  ExecutedCounters executed = launched();
+  if (executed.launches == 0) return executed;
+  if (static_cast<std::int64_t>(lengths.size()) != step_.batch) {
+    throw InvalidArgument(
+        fmt::format("lengths has {} entries, must have the step's batch, {}", lengths.size(), step_.batch));
+  }
+  // The kernel's own arithmetic, with the options that it was given.
   const PlanCounters plan = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options_).counters();
   executed.segments = plan.segments;
   executed.partials = plan.partials;

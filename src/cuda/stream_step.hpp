@@ -27,10 +27,14 @@ class StreamStep final : public CudaPreparedStep {
 
   void run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) override;
   [[nodiscard]] ExecutedCounters executed() const override;
+  [[nodiscard]] ExecutedCounters executed_for(std::span<const std::int32_t> lengths) const override;
   [[nodiscard]] bool replays_with_other_lengths() const noexcept override;
   [[nodiscard]] CudaDeviceErrors take_errors(StreamHandle stream) override;
 
  private:
+  /// What executed() can tell without lengths.
+  [[nodiscard]] ExecutedCounters launched() const noexcept;
+
   std::shared_ptr<CudaContext> context_;
   Step step_;
   PlanOptions options_;

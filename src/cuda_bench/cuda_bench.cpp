@@ -140,18 +140,14 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
   result.page_bytes = pages * s.kv_page_bytes();
 
   const int sms = s.backend->device().num_sms;
-  const auto time_reader = [&](auto read) {
+  const auto time_reader = [&](Reader read) {
     TimedGraph graph(s.stream.handle(), [&] {
       for (int i = 0; i < rotation.nodes; ++i)
         read(steps[static_cast<std::size_t>(i % rotation.steps)]->pages(*s.pool), sms, s.stream.handle());
     });
     return median(graph.time_us(config.rounds)) / rotation.nodes;
   };
-  if (config.time_readers) {
-    result.pages_reader_us = time_reader(read_by_pages);
-    result.vectors_reader_us = time_reader(read_by_vectors);
-    if (s.pool->page_bytes() % 4096 == 0) result.rings_reader_us = time_reader(read_by_rings);
-  }
+  if (config.time_readers) static_cast<ReaderTimes&>(result) = time_readers(s.pool->page_bytes(), time_reader);
 
   const std::int64_t elements =
       static_cast<std::int64_t>(lengths.size()) * config.shape.num_q_heads * std::int64_t{config.shape.head_dim};

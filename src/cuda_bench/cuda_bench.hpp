@@ -7,6 +7,7 @@
 #include "persistentkv/cuda/cuda_backend.hpp"
 #include "persistentkv/plan/route.hpp"
 #include "persistentkv/plan/schedule.hpp"
+#include "reader_times.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -52,19 +53,11 @@ struct VariantTime {
   double relative_error = 0.0;     ///< L2, of outputs of the timed graph, against one pass in FP32
 };
 
-struct WorkloadTime {
+struct WorkloadTime : ReaderTimes {
   std::int64_t kv_bytes = 0;    ///< tokens only
   std::int64_t page_bytes = 0;  ///< every page touched, whole
-  double pages_reader_us = 0.0;
-  double vectors_reader_us = 0.0;
-  double rings_reader_us = 0.0;  ///< 0 where it cannot read pages of this size
-  int num_steps = 0;             ///< page tables in rotation
+  int num_steps = 0;            ///< page tables in rotation
   std::vector<VariantTime> variants;
-
-  [[nodiscard]] double limit_us() const noexcept {
-    const double plain = vectors_reader_us < pages_reader_us ? vectors_reader_us : pages_reader_us;
-    return rings_reader_us > 0.0 && rings_reader_us < plain ? rings_reader_us : plain;
-  }
 };
 
 /// All workloads of one shape, over one pool of pages.

@@ -3,10 +3,12 @@
 // Readers of pages of any size, and of everything.
 
 #include "bench_kernels.hpp"
+#include "reader_times.hpp"
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <functional>
 
 namespace pkv::cuda_bench {
 
@@ -17,5 +19,10 @@ void read_through_l2(const void* data, std::int64_t bytes, int num_sms, cudaStre
 
 /// Reads pages of any size, however small: each thread takes 16 bytes of K and of V, wherever they are.
 void read_by_vectors(const PageList& list, int num_sms, cudaStream_t stream);
+
+using Reader = void (*)(const PageList& list, int num_sms, cudaStream_t stream);
+
+/// `time_us` runs a reader over lists of pages of `page_bytes`, in whatever way its caller times things.
+[[nodiscard]] ReaderTimes time_readers(std::int64_t page_bytes, const std::function<double(Reader)>& time_us);
 
 }  // namespace pkv::cuda_bench

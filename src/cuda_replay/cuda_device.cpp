@@ -1,13 +1,12 @@
 #include "cuda_device.hpp"
 
-#include "cuda_bench/bench_kernels.hpp"
+#include "cuda_bench/cold_l2.hpp"
 #include "cuda_bench/readers.hpp"
 #include "cuda_support/check.hpp"
+#include "cuda_support/growing_array.hpp"
 #include "cuda_support/memory.hpp"
 #include "cuda_support/stream.hpp"
-#include "device_memory.hpp"
 #include "persistentkv/core/error.hpp"
-#include "persistentkv/plan/planner.hpp"
 #include "replay/kv_pool.hpp"
 
 #include <fmt/format.h>
@@ -23,10 +22,6 @@ namespace {
 using cuda::check;
 using cuda::DeviceArray;
 using cuda_bench::PageList;
-
-/// So much more than L2 is read to empty it that the host has put a step's launches into the stream before it is over.
-constexpr std::int64_t kEvictCaches = 8;
-constexpr std::int64_t kRingPieceBytes = 4096;  // read_by_rings reads no pages that are not a multiple
 
 /// K and V, on the host and the same on the GPU.
 class MirroredPool {
@@ -59,7 +54,7 @@ std::int64_t checked_pages(const CudaBackend& backend, const AttentionShape& sha
   std::size_t total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
   const std::int64_t bytes = KvCacheView::num_elements(shape, page_size, num_pages) * size_bytes(dtype);
-  const std::int64_t most = static_cast<std::int64_t>(free) * 9 / 10 - kEvictCaches * backend.device().l2_bytes;
+  const std::int64_t most = static_cast<std::int64_t>(free) * 9 / 10 - cuda_bench::ColdL2::size_bytes(backend.device());
   if (bytes > most) {
     throw InvalidArgument(fmt::format(
         "the KV pool of {} pages takes {:.1f} GiB, must be at most {:.1f}: what {} has free", num_pages,
@@ -68,18 +63,11 @@ std::int64_t checked_pages(const CudaBackend& backend, const AttentionShape& sha
   return num_pages;
 }
 
-/// `stream` is cut on the GPU, where nobody counts; the host's planner cuts alike.
-void complete_counters(const Step& step, const PlanOptions& options, ExecutedCounters& executed) {
-  std::vector<std::int32_t> lengths;
+std::vector<std::int32_t> lengths_of(const Step& step) {
+  std::vector<std::int32_t> lengths(static_cast<std::size_t>(step.batch));
   for (std::int64_t row = 0; row < step.batch; ++row)
-    lengths.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
-  PlanOptions cut = options;
-  cut.num_workers = static_cast<int>(executed.decode_ctas);
-  const PlanCounters plan = make_plan(Schedule::kStream, {step.shape, lengths, {}}, cut).counters();
-  executed.segments = plan.segments;
-  executed.partials = plan.partials;
-  executed.merge_bytes = plan.merge_bytes;
-  executed.kv_tokens = plan.kv_tokens * step.shape.num_kv_heads;
+    lengths[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(step.lengths.at(row));
+  return lengths;
 }
 
 class CudaReplayDevice final : public replay::ReplayDevice {
@@ -88,11 +76,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
                    std::int64_t num_pages, std::uint32_t seed)
       : backend_(backend),
         pool_(shape, dtype, page_size, checked_pages(backend, shape, dtype, page_size, num_pages), seed),
-        evict_bytes_(std::max<std::int64_t>(kEvictCaches * backend.device().l2_bytes, 64 << 20) / 16 * 16),
-        other_memory_(evict_bytes_) {
-    check(cudaMemset(other_memory_.get(), 0x11, static_cast<std::size_t>(evict_bytes_)), "cudaMemset");
-    check(cudaDeviceSynchronize(), "cudaMemset");
-  }
+        cold_l2_(backend.device()) {}
 
   [[nodiscard]] const KvCacheView& host_kv() const noexcept override { return pool_.host(); }
 
@@ -130,9 +114,15 @@ class CudaReplayDevice final : public replay::ReplayDevice {
   [[nodiscard]] double read_limit_us() override {
     const PageList list{pool_.device().k.data, pool_.device().v.data, pages_.as<std::int32_t>(), num_pages_,
                         pool_.page_bytes()};
-    double us = std::min(time_reader(cuda_bench::read_by_pages, list), time_reader(cuda_bench::read_by_vectors, list));
-    if (pool_.page_bytes() % kRingPieceBytes == 0) us = std::min(us, time_reader(cuda_bench::read_by_rings, list));
-    return us;
+    return cuda_bench::time_readers(pool_.page_bytes(),
+                                    [&](cuda_bench::Reader read) {
+                                      cold_l2_.evict(stream_.handle());
+                                      timer_.begin(stream_.handle());
+                                      read(list, backend_.device().num_sms, stream_.handle());
+                                      check(cudaGetLastError(), "reading pages");
+                                      return timer_.end_us(stream_.handle(), "a reader");
+                                    })
+        .limit_us();
   }
 
   replay::RouteRun run(const replay::ReplayRoute& route) override {
@@ -143,39 +133,23 @@ class CudaReplayDevice final : public replay::ReplayDevice {
     const std::unique_ptr<PreparedStep> prepared =
         backend_.prepare(on_device ? step_ : planned_on_host_, route.schedule, route.options);
     result.plan_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
-    evict();
+    cold_l2_.evict(stream_.handle());
     timer_.begin(stream_.handle());
     prepared->run(layer_, stream_.handle());
     result.time_us = timer_.end_us(stream_.handle(), "a replayed step");
 
     // The table was valid when it was uploaded: an error here is the engine's.
-    if (dynamic_cast<CudaPreparedStep&>(*prepared).take_errors(stream_.handle()).any())
+    auto& step = dynamic_cast<CudaPreparedStep&>(*prepared);
+    if (step.take_errors(stream_.handle()).any())
       throw CudaError(fmt::format("{} reports bad lengths or pages", to_string(route.schedule)));
-    result.executed = prepared->executed();
-    if (on_device) complete_counters(*host_step_, route.options, result.executed);
+    result.executed = on_device ? step.executed_for(lengths_of(*host_step_)) : step.executed();
     download();
     return result;
   }
 
-  [[nodiscard]] std::string cache_state() const override {
-    return fmt::format("cold L2: {} MiB of other memory are read before each run", evict_bytes_ >> 20);
-  }
+  [[nodiscard]] std::string cache_state() const override { return cold_l2_.describe(); }
 
  private:
-  void evict() {
-    cuda_bench::read_through_l2(other_memory_.get(), evict_bytes_, backend_.device().num_sms, stream_.handle());
-    check(cudaGetLastError(), "evicting L2");
-  }
-
-  template <class Reader>
-  [[nodiscard]] double time_reader(Reader read, const PageList& list) {
-    evict();
-    timer_.begin(stream_.handle());
-    read(list, backend_.device().num_sms, stream_.handle());
-    check(cudaGetLastError(), "reading pages");
-    return timer_.end_us(stream_.handle(), "a replayed step");
-  }
-
   /// Every row's pages, those that rows share once for each.
   void upload_page_list(const Step& step) {
     host_pages_.clear();
@@ -209,8 +183,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
 
   CudaBackend& backend_;
   MirroredPool pool_;
-  std::int64_t evict_bytes_;
-  DeviceArray<unsigned char> other_memory_;
+  cuda_bench::ColdL2 cold_l2_;
   cuda::Stream stream_;
   cuda::EventTimer timer_;
   const Step* host_step_ = nullptr;
@@ -218,7 +191,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
   Step step_;             // all of it on the device
   Step planned_on_host_;  // lengths on the host, for schedules that need them there
   Layer layer_;
-  GrowingArray lengths_, entries_, row_offsets_, row_ids_, pages_, q_, out_, lse_;
+  cuda::GrowingArray lengths_, entries_, row_offsets_, row_ids_, pages_, q_, out_, lse_;
   std::int64_t out_bytes_ = 0;
   std::int64_t lse_bytes_ = 0;
   std::vector<std::int32_t> host_pages_;

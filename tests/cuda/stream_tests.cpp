@@ -1,6 +1,7 @@
 // Steps side by side on two streams, and steps one after the other in one workspace.
 
 #include "cuda/paged_problem.hpp"
+#include "persistentkv/core/error.hpp"
 
 #include <cstring>
 
@@ -139,6 +140,32 @@ TEST_F(CudaStreams, OneWorkspaceForOtherNumbersOfWorkers) {
     ASSERT_EQ(problem.disagreement(), "");
   }
   EXPECT_TRUE(workspace.guards_intact());
+}
+
+/// Short steps, for which the backend gives workers more than a tile each, and long ones.
+TEST_F(CudaStreams, CountersOfDeviceLengthsAreThoseOfHostLengths) {
+  for (const std::int64_t pages : {1, 3, 200}) {
+    SCOPED_TRACE(::testing::Message() << pages << " pages a row");
+    PagedProblem problem(dimensions(4, pages), random_);
+    const std::vector<std::int32_t> lengths = problem.random_lengths(static_cast<std::int32_t>(pages) * 16);
+    problem.draw(lengths);
+    const auto device = prepare(problem.device_step());
+    const auto host = prepare(problem.host_step());
+    EXPECT_EQ(device->executed_for(lengths).launches, 0);  // before the first run
+    device->run(problem.device_layer(), nullptr);
+    host->run(problem.device_layer(), nullptr);
+    const ExecutedCounters a = device->executed_for(lengths), b = host->executed();
+    EXPECT_EQ(device->executed().segments, 0);
+    EXPECT_EQ(a.launches, b.launches);
+    EXPECT_EQ(a.decode_ctas, b.decode_ctas);
+    EXPECT_EQ(a.segments, b.segments);
+    EXPECT_EQ(a.partials, b.partials);
+    EXPECT_EQ(a.merge_bytes, b.merge_bytes);
+    EXPECT_EQ(a.kv_tokens, b.kv_tokens);
+    EXPECT_GT(a.segments, 0);
+    const std::vector<std::int32_t> others(lengths.size() + 1);
+    EXPECT_THROW((void)device->executed_for(others), InvalidArgument);
+  }
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -84,6 +85,10 @@ class CudaPreparedStep : public PreparedStep {
   /// the same device arrays. True for `stream` with lengths and table on the device: of other steps, a graph repeats
   /// what was planned.
   [[nodiscard]] virtual bool replays_with_other_lengths() const noexcept = 0;
+
+  /// As executed(), of a step whose lengths only the device knows: what the last run did if they were `lengths` then.
+  /// [batch] tokens.
+  [[nodiscard]] virtual ExecutedCounters executed_for(std::span<const std::int32_t> lengths) const;
 
   /// Reads and clears the error word, and so waits for `stream`.
   [[nodiscard]] virtual CudaDeviceErrors take_errors(StreamHandle stream) = 0;

@@ -1,14 +1,12 @@
 #pragma once
 
-// What a replay keeps on the GPU from step to step.
-
-#include "cuda_support/memory.hpp"
+#include "memory.hpp"
 #include "persistentkv/core/index_view.hpp"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace pkv::cuda_replay {
+namespace pkv::cuda {
 
 /// Bytes that stay where they are until more are needed, as a serving engine's arrays do.
 class GrowingArray {
@@ -18,11 +16,11 @@ class GrowingArray {
     if (bytes <= size_bytes_) return;
     memory_ = {};
     size_bytes_ = std::max(bytes, 2 * size_bytes_);
-    memory_ = cuda::DeviceArray<unsigned char>(size_bytes_);
+    memory_ = DeviceArray<unsigned char>(size_bytes_);
   }
   void upload(const void* from, std::int64_t bytes) {
     reserve(bytes);
-    cuda::copy_to_device(memory_.get(), from, static_cast<std::size_t>(bytes));
+    copy_to_device(memory_.get(), from, static_cast<std::size_t>(bytes));
   }
   /// A copy of what `host` describes; an absent array stays absent.
   [[nodiscard]] IndexView upload(const IndexView& host) {
@@ -39,8 +37,8 @@ class GrowingArray {
   }
 
  private:
-  cuda::DeviceArray<unsigned char> memory_;
+  DeviceArray<unsigned char> memory_;
   std::int64_t size_bytes_ = 0;
 };
 
-}  // namespace pkv::cuda_replay
+}  // namespace pkv::cuda
