@@ -1,10 +1,12 @@
 #include "plan_svg.hpp"
 
 #include "persistentkv/core/error.hpp"
+#include "svg_style.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <iterator>
 #include <queue>
@@ -77,18 +79,8 @@ Timeline lay_out(const WorkPlan& plan, const TimelineOptions& options) {
   return timeline;
 }
 
-/// Distinct hues for neighbouring rows, lightness by KV head.
 std::string colour(const Bar& bar) {
-  const int hue = static_cast<int>(bar.row * 137LL % 360);
-  const int lightness = bar.merge ? 25 : 48 + bar.kv_head % 8 * 4;
-  return fmt::format("hsl({},62%,{}%)", hue, lightness);
-}
-
-/// 1, 2 or 5 times a power of ten, so that an axis has at most ten ticks after 0.
-std::int64_t tick_step(std::int64_t range) {
-  for (std::int64_t power = 1;; power *= 10)
-    for (const int factor : {1, 2, 5})
-      if (range / (power * factor) <= 10) return power * factor;
+  return bar.merge ? fmt::format("hsl({},62%,25%)", bar.row * 137LL % 360) : row_colour(bar.row, bar.kv_head);
 }
 
 }  // namespace
@@ -134,7 +126,7 @@ std::string plan_timeline_svg(const WorkPlan& plan, const TimelineOptions& optio
                    "stroke-dasharray=\"4 3\"/>\n",
                    x(end), kTop - 6, kTop + height + 6);
   }
-  const std::int64_t step = tick_step(timeline.end);
+  const std::int64_t step = std::max<std::int64_t>(std::llround(tick_step(static_cast<double>(timeline.end))), 1);
   for (std::int64_t tick = 0; tick <= timeline.end; tick += step) {
     fmt::format_to(out, "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", x(tick),
                    kTop + height + 20, tick);

@@ -4,13 +4,12 @@
 #include "cuda_bench/cuda_bench.hpp"
 #include "cuda_device.hpp"
 #include "persistentkv/core/error.hpp"
-#include "persistentkv/measure/suite.hpp"
 #include "progress.hpp"
 #include "report/json_file.hpp"
 #include "report/table.hpp"
+#include "workload_choice.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -18,15 +17,6 @@
 namespace pkv::cli {
 
 namespace {
-
-std::vector<Workload> chosen_workloads(const BenchOptions& options) {
-  if (!options.lengths.empty()) return {{fmt::format("lengths {}", fmt::join(options.lengths, ",")), options.lengths}};
-  std::vector<Workload> workloads = load_suite(options.suite);
-  std::erase_if(workloads, [&](const Workload& w) { return w.name.find(options.only) == std::string::npos; });
-  if (workloads.empty())
-    throw InvalidArgument(fmt::format("only is '{}', must be part of a name in suite {}", options.only, options.suite));
-  return workloads;
-}
 
 std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bool tile_given) {
   if (options.chained != "no" && options.chained != "yes" && options.chained != "both")
@@ -49,7 +39,7 @@ std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bo
 
 /// Everything once, as rows of results.
 nlohmann::ordered_json measure(const BenchOptions& options) {
-  const std::vector<Workload> workloads = chosen_workloads(options);
+  const std::vector<Workload> workloads = choose_workloads(options.lengths, options.suite, options.only);
   std::vector<std::vector<std::int32_t>> lengths;
   for (const Workload& w : workloads) lengths.push_back(w.lengths);
   std::vector<int> kv_heads = options.kv_heads;

@@ -15,6 +15,7 @@ void add_plan(CLI::App& app);
 void add_report(CLI::App& app);
 void add_reproduce(CLI::App& app);
 void add_route(CLI::App& app);
+void add_timeline(CLI::App& app);
 void add_trace(CLI::App& app);
 void add_info(CLI::App& app);
 

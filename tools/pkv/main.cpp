@@ -45,6 +45,7 @@ int main(int argc, char** argv) try {
   pkv::cli::add_replay(app);
   pkv::cli::add_bench(app);
   pkv::cli::add_plan(app);
+  pkv::cli::add_timeline(app);
   pkv::cli::add_route(app);
   pkv::cli::add_reproduce(app);
   pkv::cli::add_report(app);

@@ -6,6 +6,7 @@
 #include "replay_platform.hpp"
 #include "reproduce_platform.hpp"
 #include "serving_platform.hpp"
+#include "timeline.hpp"
 
 namespace pkv::cli {
 
@@ -19,6 +20,8 @@ std::unique_ptr<Backend> make_cuda_engine() {
 }
 
 void bench_cuda(const BenchOptions& /*options*/) { require_cuda_device(); }
+
+void timeline_cuda(const TimelineOptions& /*options*/) { require_cuda_device(); }
 
 ReplayPlatform make_cuda_platform(const PlatformOptions& /*options*/) {
   require_cuda_device();

@@ -29,7 +29,7 @@ struct CudaStamp {
 };
 
 struct CudaStampedWarp {
-  std::int32_t stamps = 0;  ///< made, of which the first stamps_per_warp were kept; 0: no such warp
+  std::int32_t stamps = 0;  ///< made, of which stamps_per_warp at most are there: the first, and the exit; 0: no warp
   std::int32_t launch = 0;  ///< of the run
   std::int32_t cta = 0;
   std::int32_t warp = 0;  ///< of the CTA

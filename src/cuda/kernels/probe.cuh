@@ -60,8 +60,11 @@ class TimelineProbe {
   __device__ __forceinline__ void write(CudaStampKind kind, int row, int unit, int token_begin, int token_end) {
     CudaStamp stamp{};
     asm volatile("mov.u64 %0, %%clock64;" : "=l"(stamp.clock)::"memory");
-    const int at = count_++;
-    if (lane_id() != 0 || index_ >= timeline_.buffer.num_warps || at >= timeline_.buffer.stamps_per_warp) return;
+    const int last = timeline_.buffer.stamps_per_warp - 1,
+              at = kind == CudaStampKind::kExit ? min(count_, last) : count_;
+    ++count_;
+    if (lane_id() != 0 || index_ >= timeline_.buffer.num_warps) return;
+    if (at >= last && kind != CudaStampKind::kExit) return;  // the last place is kept for the exit
     asm("mov.u32 %0, %%smid;" : "=r"(stamp.sm));
     stamp.row = row;
     stamp.unit = unit;
