@@ -11,8 +11,6 @@ namespace pkv::cuda_reproduce {
 
 namespace {
 
-constexpr int kStreamTileTokens = 16;
-
 std::vector<std::shared_ptr<Backend>> with_own(std::shared_ptr<Backend> own,
                                                const std::vector<std::shared_ptr<Backend>>& others) {
   std::vector<std::shared_ptr<Backend>> all{std::move(own)};
@@ -46,16 +44,22 @@ std::unique_ptr<PreparedStep> Backends::prepare(const StepArrays& arrays, const 
   PlanOptions options;
   options.splits = spec.splits;
   const Step& step = arrays.host_step();
-  if (spec.route == Route::kStream) {
-    options.tile_tokens = kStreamTileTokens;
-    arrays.upload(stream);
-    return cuda_->prepare(arrays.device_step(), Schedule::kStream, options, workspace(step.shape));
-  }
   std::string reasons;
   Backend* backend = find(spec.route, step.shape, step.page_size, reasons);
   if (backend == nullptr)
     throw Unsupported(fmt::format("nobody runs {} for this shape: {}", to_string(spec.route), reasons));
-  return backend->prepare_route(step, spec.route, options);
+  const bool lengths_there = backend->capabilities().takes_device_lengths(spec.route);
+  if (!lengths_there && !backend->capabilities().device_table) return backend->prepare_route(step, spec.route, options);
+
+  step.validate();  // as those do that are given everything on the host
+  arrays.upload(stream);
+  if (backend == cuda_.get() && spec.route == Route::kStream) {
+    options.tile_tokens = backend->capabilities().stream_tile_tokens;
+    return cuda_->prepare(arrays.device_step(), Schedule::kStream, options, workspace(step.shape));
+  }
+  Step placed = arrays.device_step();
+  if (!lengths_there) placed.lengths = step.lengths;
+  return backend->prepare_route(placed, spec.route, options);
 }
 
 Backend* Backends::find(Route route, const AttentionShape& shape, int page_size, std::string& reasons) const {

@@ -39,17 +39,29 @@ Effort effort_of(const ReproduceOptions& options) {
   return {.seeds = {kHeldOutSeeds.begin(), kHeldOutSeeds.end()}, .repeats = options.repeats};
 }
 
-std::vector<Section> chosen_sections(const ReproduceOptions& options) {
-  for (const std::string& name : options.only) {
-    const auto is_named = [&](const Section& section) { return section.name == name; };
-    if (std::none_of(kSections.begin(), kSections.end(), is_named))
-      throw InvalidArgument(fmt::format("only is '{}', must be one of {}", name, fmt::join(section_names(), ", ")));
+bool is_chosen(const ReproduceOptions& options, std::string_view name) {
+  return options.only.empty() || std::find(options.only.begin(), options.only.end(), name) != options.only.end();
+}
+
+void require_known_sections(const ReproduceOptions& options) {
+  std::vector<std::string_view> names = section_names();
+  for (const MoreSection& section : options.more) names.push_back(section.name);  // NOLINT: one
+  for (const std::string& name : options.only)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw InvalidArgument(fmt::format("only is '{}', must be one of {}", name, fmt::join(names, ", ")));
+}
+
+/// Runs it and keeps the time; one that cannot run is left out.
+void run_section(const std::string& name, const std::function<void()>& run, Output& output) {
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    run();
+  } catch (const Unsupported& error) {
+    output.results["skipped"][name] = error.what();
+    output.print(fmt::format("Section {} is left out: {}\n", name, error.what()));
   }
-  std::vector<Section> chosen;
-  for (const Section& section : kSections)
-    if (options.only.empty() || std::find(options.only.begin(), options.only.end(), section.name) != options.only.end())
-      chosen.push_back(section);  // NOLINT: seven
-  return chosen;
+  output.results["section_seconds"][name] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 }  // namespace
@@ -66,13 +78,16 @@ std::vector<std::string_view> section_names() {
 }
 
 std::int64_t kv_bytes_needed(const ReproduceOptions& options) {
+  require_known_sections(options);
   const Effort effort = effort_of(options);
   std::int64_t bytes = 0;
-  for (const Section& section : chosen_sections(options)) bytes = std::max(bytes, section.bytes(effort));
+  for (const Section& section : kSections)
+    if (is_chosen(options, section.name)) bytes = std::max(bytes, section.bytes(effort));
   return bytes;
 }
 
 void reproduce(const ReproduceOptions& options, Bench& bench, Output& output) {
+  require_known_sections(options);
   const Effort effort = effort_of(options);
   output.results["quick"] = options.quick;
   output.results["repeats"] = effort.repeats;
@@ -82,18 +97,14 @@ void reproduce(const ReproduceOptions& options, Bench& bench, Output& output) {
   output.results["counters"] = nlohmann::ordered_json::array();
   output.results["skipped"] = nlohmann::ordered_json::object();
   output.results["section_seconds"] = nlohmann::ordered_json::object();
-  for (const Section& section : chosen_sections(options)) {
-    const auto begin = std::chrono::steady_clock::now();
-    const std::string name(section.name);
-    try {
-      section.run(bench, effort, output);
-    } catch (const Unsupported& error) {
-      output.results["skipped"][name] = error.what();
-      output.print(fmt::format("Section {} is left out: {}\n", name, error.what()));
-    }
-    output.results["section_seconds"][name] =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
+  for (const Section& section : kSections)
+    if (is_chosen(options, section.name))
+      run_section(
+          std::string(section.name), [&] { section.run(bench, effort, output); }, output);
+  for (const MoreSection& section : options.more)
+    if (is_chosen(options, section.name))
+      run_section(
+          section.name, [&] { section.run(output); }, output);
 }
 
 }  // namespace pkv::reproduce

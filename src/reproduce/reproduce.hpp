@@ -14,10 +14,19 @@
 
 namespace pkv::reproduce {
 
+struct Output;
+
+/// One that is measured by other means than a Bench, after all others.
+struct MoreSection {
+  std::string name;
+  std::function<void(Output& output)> run;
+};
+
 struct ReproduceOptions {
   std::vector<std::string> only = {};  ///< sections; empty: all
   bool quick = false;                  ///< one seed, an eighth of the steps, fewer windows: that it works, not how fast
   int repeats = 5;                     ///< windows a step and route, of which the median counts; at least 1
+  std::vector<MoreSection> more = {};
 };
 
 /// What a section writes to.
@@ -27,13 +36,13 @@ struct Output {
   std::vector<std::string> problems;              ///< what is not as it must be: errors, golden values
 };
 
-/// "main", "counters", ...: in their order.
+/// "main", "counters", ...: in their order, without those in `more`.
 [[nodiscard]] std::vector<std::string_view> section_names();
 
 /// Bytes of KV pages that the sections need at once. Throws InvalidArgument for an unknown name or bad options.
 [[nodiscard]] std::int64_t kv_bytes_needed(const ReproduceOptions& options);
 
-/// A section that cannot run here says why, and the others go on.
+/// A section that cannot run here (Unsupported) says why, and the others go on.
 void reproduce(const ReproduceOptions& options, Bench& bench, Output& output);
 
 }  // namespace pkv::reproduce
