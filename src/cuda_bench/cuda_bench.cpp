@@ -122,7 +122,9 @@ bool CudaBench::fits(const std::vector<std::int32_t>& lengths) const {
   return state_->pages_of(lengths) <= state_->pool->num_pages();
 }
 
-WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
+WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) { return run(lengths, state_->config.variants); }
+
+WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths, const std::vector<Variant>& variants) {
   State& s = *state_;
   const CudaBenchConfig& config = s.config;
   const std::int64_t pages = s.pages_of(lengths);
@@ -155,8 +157,8 @@ WorkloadTime CudaBench::run(const std::vector<std::int32_t>& lengths) {
   const DeviceArray<unsigned char> outs(out_bytes * rotation.nodes);
   const VariantTensors tensors{s.pool->view(), s.q.get(), outs.get(), out_bytes};
   std::vector<std::unique_ptr<VariantRun>> runs;
-  runs.reserve(config.variants.size());
-  for (const Variant& variant : config.variants) {
+  runs.reserve(variants.size());
+  for (const Variant& variant : variants) {
     std::string reasons;
     Backend* backend = s.find(variant.route, reasons);
     if (backend == nullptr)

@@ -76,6 +76,8 @@ class CudaBench {
   [[nodiscard]] bool fits(const std::vector<std::int32_t>& lengths) const;
   /// Throws Unsupported for variants that nobody runs.
   [[nodiscard]] WorkloadTime run(const std::vector<std::int32_t>& lengths);
+  /// The same with these variants in place of the configuration's.
+  [[nodiscard]] WorkloadTime run(const std::vector<std::int32_t>& lengths, const std::vector<Variant>& variants);
 
  private:
   struct State;

@@ -72,9 +72,10 @@ std::vector<std::int32_t> lengths_of(const Step& step) {
 
 class CudaReplayDevice final : public replay::ReplayDevice {
  public:
-  CudaReplayDevice(CudaBackend& backend, const AttentionShape& shape, DType dtype, int page_size,
-                   std::int64_t num_pages, std::uint32_t seed)
+  CudaReplayDevice(CudaBackend& backend, std::vector<std::shared_ptr<Backend>> more, const AttentionShape& shape,
+                   DType dtype, int page_size, std::int64_t num_pages, std::uint32_t seed)
       : backend_(backend),
+        more_(std::move(more)),
         pool_(shape, dtype, page_size, checked_pages(backend, shape, dtype, page_size, num_pages), seed),
         cold_l2_(backend.device()) {}
 
@@ -127,11 +128,13 @@ class CudaReplayDevice final : public replay::ReplayDevice {
 
   replay::RouteRun run(const replay::ReplayRoute& route) override {
     poison();
-    const bool on_device = route.schedule == Schedule::kStream;
+    Backend& engine = engine_of(route.route);
+    const bool on_device = engine.capabilities().takes_device_lengths(route.route);
+    const Step& planned_on_host = &engine == &backend_ ? planned_on_host_ : *host_step_;
     replay::RouteRun result;
     const auto begin = std::chrono::steady_clock::now();
     const std::unique_ptr<PreparedStep> prepared =
-        backend_.prepare(on_device ? step_ : planned_on_host_, route.schedule, route.options);
+        engine.prepare_route(on_device ? step_ : planned_on_host, route.route, route.options);
     result.plan_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
     cold_l2_.evict(stream_.handle());
     timer_.begin(stream_.handle());
@@ -141,7 +144,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
     // The table was valid when it was uploaded: an error here is the engine's.
     auto& step = dynamic_cast<CudaPreparedStep&>(*prepared);
     if (step.take_errors(stream_.handle()).any())
-      throw CudaError(fmt::format("{} reports bad lengths or pages", to_string(route.schedule)));
+      throw CudaError(fmt::format("{} reports bad lengths or pages", to_string(route.route)));
     result.executed = on_device ? step.executed_for(lengths_of(*host_step_)) : step.executed();
     download();
     return result;
@@ -150,6 +153,19 @@ class CudaReplayDevice final : public replay::ReplayDevice {
   [[nodiscard]] std::string cache_state() const override { return cold_l2_.describe(); }
 
  private:
+  Backend& engine_of(Route route) {
+    if (backend_.capabilities().has_route(route)) return backend_;
+    std::string reasons;
+    for (const auto& engine : more_) {
+      if (!engine->capabilities().has_route(route)) continue;
+      const std::string why =
+          engine->capabilities().why_not(host_step_->shape, host_step_->dtype, host_step_->page_size);
+      if (why.empty()) return *engine;
+      reasons += fmt::format("{}{}: {}", reasons.empty() ? ": " : "; ", engine->name(), why);
+    }
+    throw Unsupported(fmt::format("route is {}, which nobody has for this shape here{}", to_string(route), reasons));
+  }
+
   /// Every row's pages, those that rows share once for each.
   void upload_page_list(const Step& step) {
     host_pages_.clear();
@@ -182,6 +198,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
   }
 
   CudaBackend& backend_;
+  std::vector<std::shared_ptr<Backend>> more_;
   MirroredPool pool_;
   cuda_bench::ColdL2 cold_l2_;
   cuda::Stream stream_;
@@ -200,9 +217,10 @@ class CudaReplayDevice final : public replay::ReplayDevice {
 
 }  // namespace
 
-std::unique_ptr<replay::ReplayDevice> make_cuda_device(CudaBackend& backend, const AttentionShape& shape, DType dtype,
-                                                       int page_size, std::int64_t num_pages, std::uint32_t seed) {
-  return std::make_unique<CudaReplayDevice>(backend, shape, dtype, page_size, num_pages, seed);
+std::unique_ptr<replay::ReplayDevice> make_cuda_device(CudaBackend& backend, std::vector<std::shared_ptr<Backend>> more,
+                                                       const AttentionShape& shape, DType dtype, int page_size,
+                                                       std::int64_t num_pages, std::uint32_t seed) {
+  return std::make_unique<CudaReplayDevice>(backend, std::move(more), shape, dtype, page_size, num_pages, seed);
 }
 
 }  // namespace pkv::cuda_replay

@@ -5,6 +5,7 @@
 #include "persistentkv/core/layer.hpp"
 #include "persistentkv/core/step.hpp"
 #include "persistentkv/engine/backend.hpp"
+#include "persistentkv/plan/route.hpp"
 #include "persistentkv/plan/schedule.hpp"
 
 #include <span>
@@ -12,9 +13,9 @@
 
 namespace pkv::replay {
 
-/// A schedule to run, with its options.
+/// Who is to run a step, with the options of a schedule.
 struct ReplayRoute {
-  Schedule schedule = Schedule::kStream;
+  Route route = Route::kStream;
   PlanOptions options;
 };
 

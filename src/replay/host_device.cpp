@@ -38,7 +38,7 @@ void HostDevice::begin_step(const Step& step, const Layer& layer) {
 
 void HostDevice::warm_up(std::span<const ReplayRoute> routes) {
   // One is enough: all schedules are the same code.
-  backend_.prepare(*step_, routes.front().schedule, routes.front().options)->run(*layer_);
+  backend_.prepare_route(*step_, routes.front().route, routes.front().options)->run(*layer_);
 }
 
 double HostDevice::read_limit_us() {
@@ -53,7 +53,7 @@ RouteRun HostDevice::run(const ReplayRoute& route) {
   evictor_.evict(*step_);
   RouteRun result;
   const auto begin = std::chrono::steady_clock::now();
-  const std::unique_ptr<PreparedStep> prepared = backend_.prepare(*step_, route.schedule, route.options);
+  const std::unique_ptr<PreparedStep> prepared = backend_.prepare_route(*step_, route.route, route.options);
   result.plan_us = elapsed_us(begin);
   const auto ready = std::chrono::steady_clock::now();
   prepared->run(*layer_);

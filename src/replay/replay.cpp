@@ -172,7 +172,7 @@ class Replayer {
       return fmt::format("virtual: a step lasts what profile {} estimates for its choice{}",
                          options_.router->profile().name, layers);
     return fmt::format("virtual: a step lasts what {} took, planning included{}; prefill takes no time",
-                       to_string(options_.routes[0].schedule), layers);
+                       to_string(options_.routes[0].route), layers);
   }
 
   ReplayResult finish() {
@@ -186,7 +186,7 @@ class Replayer {
       RouteResult& route = result_.routes[r];
       Samples& samples = samples_[r];
       const double total_us = std::accumulate(samples.step_us.begin(), samples.step_us.end(), 0.0);
-      route.name = to_string(options_.routes[r].schedule);
+      route.name = to_string(options_.routes[r].route);
       route.tokens_per_s = total_us > 0.0 ? static_cast<double>(result_.rows) / total_us * 1e6 : 0.0;
       route.time_us = summarize(std::move(samples.time_us));
       route.plan_us = summarize(std::move(samples.plan_us));

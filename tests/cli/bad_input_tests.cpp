@@ -30,7 +30,7 @@ const BadArguments kBad[] = {
     {"replay --head-dim 1099511627776", 2, "--head-dim"},
     {"replay --page-size 0", 2, "page_size is 0"},
     {"replay --dtype fp8", 2, "dtype is 'fp8', must be fp16, bf16 or fp32"},
-    {"replay --routes stream,nope", 2, "schedule is 'nope'"},
+    {"replay --routes stream,nope", 2, "route is \"nope\""},
     {"replay --splits workqueue=x", 2, "splits is 'workqueue=x', must be N or SCHEDULE=N"},
     {"replay --splits -3 --steps 1", 2, "splits is -3, must be in [0, 65536]"},
     {"replay --backend tpu", 2, "backend is 'tpu'"},

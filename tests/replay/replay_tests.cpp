@@ -39,20 +39,20 @@ class ScriptedDevice final : public ReplayDevice {
   void warm_up(std::span<const ReplayRoute> routes) override { warmed_up.push_back(routes.size()); }
   double read_limit_us() override { return 5.0; }
   RouteRun run(const ReplayRoute& route) override {
-    order.push_back(route.schedule);
+    order.push_back(route.route);
     const auto elements = static_cast<std::size_t>(step_->batch * layer_->out.row_stride);
     std::memset(layer_->out.data, written, elements * 2);
     RouteRun run;
     run.plan_us = 1.0;
-    run.time_us = route.schedule == Schedule::kStream ? 9.0 : 19.0;
-    run.executed.launches = route.schedule == Schedule::kStream ? 1 : 2;
+    run.time_us = route.route == Route::kStream ? 9.0 : 19.0;
+    run.executed.launches = route.route == Route::kStream ? 1 : 2;
     return run;
   }
   std::string cache_state() const override { return "as scripted"; }
 
   int written = 0;
   std::vector<std::size_t> warmed_up;
-  std::vector<Schedule> order;
+  std::vector<Route> order;
 
  private:
   KvPool pool_;
@@ -63,7 +63,7 @@ class ScriptedDevice final : public ReplayDevice {
 ReplayOptions two_routes() {
   ReplayOptions options;
   options.shape = kShape;
-  options.routes = {{Schedule::kWorkqueue, {}}, {Schedule::kStream, {}}};
+  options.routes = {{Route::kWorkqueue, {}}, {Route::kStream, {}}};
   options.max_steps = 3;
   return options;
 }
@@ -74,8 +74,8 @@ TEST(RunReplay, RoutesTakeTurnsAndTimesAddUp) {
   const ReplayResult result = run_replay(*workload, device, two_routes());
   EXPECT_EQ(result.steps, 3);
   EXPECT_THAT(device.warmed_up, ElementsAre(2U));
-  EXPECT_THAT(device.order, ElementsAre(Schedule::kWorkqueue, Schedule::kStream, Schedule::kStream,
-                                        Schedule::kWorkqueue, Schedule::kWorkqueue, Schedule::kStream));
+  EXPECT_THAT(device.order, ElementsAre(Route::kWorkqueue, Route::kStream, Route::kStream, Route::kWorkqueue,
+                                        Route::kWorkqueue, Route::kStream));
   ASSERT_EQ(result.routes.size(), 2U);
   const RouteResult& stream = result.routes[1];
   EXPECT_EQ(stream.name, "stream");

@@ -22,7 +22,8 @@ constexpr const char* kExamples = R"(Examples:
   pkv bench --backend cpu --dtypes fp16,bf16 --simd best,AVX2 --json docs/results/cpu-bench.json
   pkv bench --backend cuda
   pkv bench --backend cuda --suite decode --kv-heads 8,4 --dtypes fp16,bf16 --processes 3 --json h200-bench.json
-  pkv bench --backend cuda --suite my-rows.json --routes stream,workqueue,workqueue-fused)";
+  pkv bench --backend cuda --suite my-rows.json --routes stream,workqueue,workqueue-fused
+  pkv bench --backend cuda --kv-heads 8,4 --routes stream,flashinfer-cuda-core,flashinfer-tensor-core)";
 
 void add_cuda_options(CLI::App& command, BenchOptions& options) {
   command.add_option("--suite", options.suite, "Workloads: decode, hpc-ops-skewed, paper, or a JSON file of that form")
@@ -79,7 +80,10 @@ void add_bench(CLI::App& app) {
   command->add_option("--dtypes", options->dtypes, "Dtypes, one after the other")->delimiter(',');
   command->add_option("--lengths", options->lengths, "Tokens of each row of one step, instead of a suite")
       ->delimiter(',');
-  command->add_option("--route,--routes", options->routes, "Schedules (cpu: one)")->delimiter(',');
+  command
+      ->add_option("--route,--routes", options->routes,
+                   "Routes, FlashInfer's too where the build has it (cpu: one schedule)")
+      ->delimiter(',');
   command->add_option("--rounds", options->rounds, "Times that everything takes its turn (default: cpu 21, cuda 7)");
   command->add_option("--json", options->json, "Also write results to this file")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

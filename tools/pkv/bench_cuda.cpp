@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace pkv::cli {
 
@@ -37,13 +39,34 @@ std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bo
   return variants;
 }
 
+std::vector<int> kv_heads_of(const BenchOptions& options) {
+  return options.kv_heads.empty() ? std::vector{options.shape.shape.num_kv_heads} : options.kv_heads;
+}
+
+/// Those of `variants` that somebody runs for the bench's shape. Throws Unsupported where there are none.
+std::vector<cuda_bench::Variant> served(const std::vector<cuda_bench::Variant>& variants,
+                                        const cuda_bench::CudaBench& bench) {
+  std::vector<cuda_bench::Variant> kept;
+  std::string reasons;
+  for (const cuda_bench::Variant& variant : variants) {
+    const std::string why = bench.why_not(variant.route);
+    if (why.empty())
+      kept.push_back(variant);
+    else
+      reasons = fmt::format("nobody runs {} for this shape: {}", to_string(variant.route), why);
+  }
+  if (kept.empty()) throw Unsupported(reasons);
+  return kept;
+}
+
 /// Everything once, as rows of results.
 nlohmann::ordered_json measure(const BenchOptions& options) {
   const std::vector<Workload> workloads = choose_workloads(options.lengths, options.suite, options.only);
   std::vector<std::vector<std::int32_t>> lengths;
   for (const Workload& w : workloads) lengths.push_back(w.lengths);
-  std::vector<int> kv_heads = options.kv_heads;
-  if (kv_heads.empty()) kv_heads.push_back(options.shape.shape.num_kv_heads);
+  const std::vector<int> kv_heads = kv_heads_of(options);
+  const std::vector<cuda_bench::Variant> wanted = chosen_variants(options, options.cut.tile_given());
+  const std::vector<std::shared_ptr<Backend>> more_engines = make_more_cuda_engines();
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   Progress progress("bench", static_cast<std::int64_t>(options.dtypes.size() * kv_heads.size() * workloads.size()));
   std::int64_t done = 0;
@@ -55,19 +78,20 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
       config.shape.validate();
       config.dtype = parse_dtype(dtype);
       config.page_size = options.shape.page_size;
-      config.variants = chosen_variants(options, options.cut.tile_given());
       if (options.rounds > 0) config.rounds = options.rounds;
       config.backend = {-1, options.max_ctas, options.max_warps, options.max_shared_kib << 10};
+      config.more_backends = more_engines;
       cuda_bench::CudaBench bench(config, lengths);
+      const std::vector<cuda_bench::Variant> variants = served(wanted, bench);
       for (const Workload& workload : workloads) {
         progress.update(++done);
         if (!bench.fits(workload.lengths)) continue;
-        const cuda_bench::WorkloadTime time = bench.run(workload.lengths);
-        for (std::size_t i = 0; i < config.variants.size(); ++i) {
+        const cuda_bench::WorkloadTime time = bench.run(workload.lengths, variants);
+        for (std::size_t i = 0; i < variants.size(); ++i) {
           const cuda_bench::VariantTime& v = time.variants[i];
           rows.push_back({{"workload", workload.name},
-                          {"route", to_string(config.variants[i].route)},
-                          {"pdl", config.variants[i].pdl},
+                          {"route", to_string(variants[i].route)},
+                          {"pdl", variants[i].pdl},
                           {"num_q_heads", config.shape.num_q_heads},
                           {"num_kv_heads", heads},
                           {"head_dim", config.shape.head_dim},
@@ -113,6 +137,21 @@ std::string table_of(const nlohmann::ordered_json& rows) {
   return table.text();
 }
 
+/// A line for each route that has no rows for some number of KV heads: where nobody runs it for that shape.
+std::string left_out(const BenchOptions& options, const nlohmann::ordered_json& rows) {
+  std::string text;
+  for (const std::string& route : options.routes) {
+    for (const int heads : kv_heads_of(options)) {
+      const bool there = std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+        return row["route"] == route && row["num_kv_heads"] == heads;
+      });
+      if (!there)
+        text += fmt::format("{} is left out for {} KV heads: nobody here runs it for that shape\n", route, heads);
+    }
+  }
+  return text;
+}
+
 /// Outputs of the timed graphs, by their L2 distance from one pass in FP32: rounding the output alone gives a tenth of
 /// it.
 void require_accurate(const nlohmann::ordered_json& rows) {
@@ -137,9 +176,9 @@ void bench_cuda(const BenchOptions& options) {
       "CUDA graph replay, median of {} replays, pages rotate over at least 600 MB; time_us: median over {} process(es)",
       options.rounds > 0 ? options.rounds : 7, options.processes);
   results["rows"] = options.processes == 1 ? measure(options) : measure_in_processes(options.processes);
-  fmt::print("{} query heads, head_dim {}, page {}; {}\n\n{}", options.shape.shape.num_q_heads,
+  fmt::print("{} query heads, head_dim {}, page {}; {}\n\n{}{}", options.shape.shape.num_q_heads,
              options.shape.shape.head_dim, options.shape.page_size, results["method"].get<std::string>(),
-             table_of(results["rows"]));
+             table_of(results["rows"]), left_out(options, results["rows"]));
   if (!options.json.empty()) report::write_json_file(options.json, results);
   require_accurate(results["rows"]);
 }

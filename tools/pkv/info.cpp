@@ -1,4 +1,5 @@
 #include "commands.hpp"
+#include "cuda_device.hpp"
 #include "persistentkv/cpu/cpu_backend.hpp"
 #include "persistentkv/plan/schedule.hpp"
 #include "persistentkv/policy/profile_io.hpp"
@@ -36,6 +37,9 @@ void print_info() {
   schedules.reserve(kAllSchedules.size());
   for (const Schedule schedule : kAllSchedules) schedules.push_back(to_string(schedule));
   fmt::print("{:<34}{}\n", "backends", report::cuda_build().empty() ? "cpu" : "cpu, cuda");
+  fmt::print("{:<34}{}\n", "flashinfer_build",
+             flashinfer_build().empty() ? "none: this build has no FlashInfer; scripts/setup-flashinfer brings it"
+                                        : flashinfer_build());
   fmt::print("{:<34}{}\n", "simd targets", fmt::join(cpu_simd_targets(), ", "));
   fmt::print("{:<34}{}\n", "schedules", fmt::join(schedules, ", "));
   fmt::print("{:<34}{}\n", "profiles built in", fmt::join(built_in_profile_names(), ", "));

@@ -20,7 +20,7 @@ namespace pkv::cli {
 namespace {
 
 constexpr const char* kDescription =
-    "Replays a workload, step by step, under several schedules side by side: plans each step, decodes it over a paged\n"
+    "Replays a workload, step by step, under several routes side by side: plans each step, decodes it over a paged\n"
     "KV cache, checks results against an FP64 oracle, and prints a table. With no option, the paper's bimodal trace.\n"
     "With --serve, each route serves the requests by itself, and what requests see of it is told.";
 
@@ -65,7 +65,7 @@ struct ReplayCommand {
   void run_serving() const;
   [[nodiscard]] BatchingOptions batching() const;
   [[nodiscard]] std::optional<TraceFamily> trace_family() const;
-  [[nodiscard]] replay::ReplayRoute route(Schedule schedule) const;
+  [[nodiscard]] replay::ReplayRoute route(Route route) const;
   [[nodiscard]] std::vector<replay::ReplayRoute> parsed_routes() const;
   [[nodiscard]] std::unique_ptr<replay::Workload> workload() const;
   [[nodiscard]] std::int64_t max_steps() const;
@@ -118,9 +118,10 @@ std::optional<TraceFamily> ReplayCommand::trace_family() const {
   return parse_trace_family(family.family);
 }
 
-replay::ReplayRoute ReplayCommand::route(Schedule schedule) const {
-  replay::ReplayRoute result{schedule, cut.resolve(schedule, trace_family())};
-  if (backend == "cuda" && schedule == Schedule::kStream && !cut.tile_given())
+replay::ReplayRoute ReplayCommand::route(Route route) const {
+  replay::ReplayRoute result{route, {}};
+  if (const auto schedule = schedule_of(route)) result.options = cut.resolve(*schedule, trace_family());
+  if (backend == "cuda" && route == Route::kStream && !cut.tile_given())
     result.options.tile_tokens = kCudaStreamTileTokens;
   return result;
 }
@@ -129,9 +130,11 @@ std::vector<replay::ReplayRoute> ReplayCommand::parsed_routes() const {
   std::vector<replay::ReplayRoute> parsed;
   for (const std::string& name : routes) {
     if (name == "all") {
-      for (const Schedule schedule : kAllSchedules) parsed.push_back(route(schedule));
+      for (const Schedule schedule : kAllSchedules) parsed.push_back(route(route_of(schedule)));
     } else {
-      parsed.push_back(route(parse_schedule(name)));
+      parsed.push_back(route(parse_route(name)));
+      if (parsed.back().route == Route::kPolicy)
+        throw InvalidArgument("routes has policy, must be routes that run a step");
     }
   }
   return parsed;

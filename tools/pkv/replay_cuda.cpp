@@ -14,8 +14,9 @@ ReplayPlatform make_cuda_platform(const PlatformOptions& options) {
       !why.empty())
     throw Unsupported(why);
   const CudaDeviceInfo& gpu = engine->device();
-  std::unique_ptr<replay::ReplayDevice> device = cuda_replay::make_cuda_device(
-      *engine, options.shape, options.dtype, options.page_size, options.num_pages, options.seed);
+  std::unique_ptr<replay::ReplayDevice> device =
+      cuda_replay::make_cuda_device(*engine, make_more_cuda_engines(), options.shape, options.dtype, options.page_size,
+                                    options.num_pages, options.seed);
   std::string name = fmt::format("cuda, {}, {} SMs", gpu.name, gpu.num_sms);
   const int num_sms = gpu.num_sms;
   return {.engine = std::move(engine), .device = std::move(device), .name = std::move(name), .num_sms = num_sms};

@@ -18,7 +18,7 @@ ReproducePlatform make_reproduce_platform(std::int64_t kv_bytes, std::optional<D
   require_cuda_device("");
   const CudaDeviceInfo gpu = cuda_device_info();
   return {.bench = cuda_reproduce::make_cuda_measure(
-              {.kv_bytes = kv_bytes, .more_backends = {}, .profile = std::move(profile)}),
+              {.kv_bytes = kv_bytes, .more_backends = make_more_cuda_engines(), .profile = std::move(profile)}),
           .device = fmt::format("{}, {} SMs", gpu.name, gpu.num_sms)};
 }
 

@@ -5,6 +5,9 @@
 #include "persistentkv/runtime/runtime.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace pkv::cli {
 
@@ -26,7 +29,10 @@ Decision explain_with_backend(const std::string& backend, const DeviceProfile& p
 
   RuntimeOptions options;
   options.plan = input.options;
-  const Runtime runtime(profile, {backend == "cuda" ? make_cuda_engine() : make_cpu_backend()}, options);
+  std::vector<std::shared_ptr<Backend>> backends{backend == "cuda" ? make_cuda_engine() : make_cpu_backend()};
+  if (backend == "cuda")
+    for (auto& more : make_more_cuda_engines()) backends.push_back(std::move(more));
+  const Runtime runtime(profile, std::move(backends), options);
   return runtime.explain(step);
 }
 
