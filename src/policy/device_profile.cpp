@@ -159,6 +159,10 @@ void DeviceProfile::validate() const {
   require_positive("cost.min_ctas_per_sm", cost.min_ctas_per_sm, 1e4);
   require_range("cost.launch_us", cost.launch_us, 0, 1e6);
   require_range("margin", margin, 0, 0.999);
+  for (std::size_t i = 0; i < mlp.size(); ++i) {
+    require_range(fmt::format("mlp[{}].batch", i), mlp[i].batch, i == 0 ? 1 : mlp[i - 1].batch + 1, 65536);
+    require_range(fmt::format("mlp[{}].us", i), mlp[i].us, 0, 1e9);
+  }
   if (measured) {
     require_range("measured.page_read_gb_per_s", measured->page_read_gb_per_s, 0, 1e6);
     require_range("measured.graph_node_us", measured->graph_node_us, 0, 1e6);

@@ -200,6 +200,12 @@ MeasuredOverheads read_measured(Fields fields) {
   return measured;
 }
 
+MlpTime read_mlp(Fields fields) {
+  const MlpTime time{fields.small_integer("batch"), fields.number("us")};
+  fields.refuse_unknown();
+  return time;
+}
+
 Gate read_gate(Fields fields) {
   Gate gate;
   gate.name = fields.text("name");
@@ -263,6 +269,11 @@ DeviceProfile parse_profile(std::string_view text, const std::string& source) {
   });
   if (root.has("margin")) profile.margin = root.number("margin");
   if (root.has("measured")) profile.measured = read_measured(root.object("measured"));
+  if (root.has("mlp")) {
+    root.each("mlp", [&](const json& value, const std::string& path) {
+      profile.mlp.push_back(read_mlp({document, value, path}));
+    });
+  }
   root.each("gates", [&](const json& value, const std::string& path) {
     profile.gates.push_back(read_gate({document, value, path}));
   });
@@ -348,6 +359,7 @@ std::string profile_to_json(const DeviceProfile& profile) {
                         {"launch_us", profile.measured->launch_us},
                         {"merge_us_per_mib", profile.measured->merge_us_per_mib}};
   }
+  for (const MlpTime& time : profile.mlp) root["mlp"].push_back({{"batch", time.batch}, {"us", time.us}});
   try {
     return root.dump(2) + "\n";
   } catch (const json::exception& error) {

@@ -74,6 +74,19 @@ TEST(ProfileJson, AwkwardNumbersRoundTrip) {
   }
 }
 
+TEST(ProfileJson, TimesOfTheMlpRoundTripAndAscend) {
+  DeviceProfile profile = example();
+  profile.mlp = {{1, 88.25}, {2, 88.5}, {64, 101.0}};
+  const std::string json = profile_to_json(profile);
+  EXPECT_EQ(parse_profile(json, "p.json"), profile);
+  std::string bad = json;
+  bad.replace(bad.find("\"batch\": 64"), 11, "\"batch\": 2");
+  EXPECT_THAT(error_of(bad), HasSubstr("mlp[2].batch is 2, must be in [3, 65536]"));
+  bad = json;
+  bad.replace(bad.find("88.25"), 5, "-1.0");
+  EXPECT_THAT(error_of(bad), HasSubstr("mlp[0].us is -1, must be in [0, 1000000000]"));
+}
+
 TEST(ProfileJson, EveryMissingFieldIsNamed) {
   for (const char* key : {"schema",          "schema_version", "name",       "provenance", "measured_by",
                           "driver",          "device",         "num_sms",    "calibrated", "group_sizes",

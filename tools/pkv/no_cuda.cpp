@@ -33,6 +33,8 @@ std::unique_ptr<serving::ServingPlatform> make_cuda_serving(const ServingPlatfor
   return nullptr;
 }
 
+serving::MlpTimes measure_cuda_mlp(std::int64_t /*max_batch*/) { return {}; }
+
 std::string reproduce_device_name() {
   require_cuda_device("");
   return {};

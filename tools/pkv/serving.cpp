@@ -85,13 +85,21 @@ class ServingCommand {
                                                    .profile = profile_,
                                                    .plan = request_.cut.plan},
                                         .max_active = options_.batching.max_active,
-                                        .num_threads = request_.threads};
+                                        .num_threads = request_.threads,
+                                        .run_layers = request_.serving.run_layers};
     return request_.backend == "cuda" ? make_cuda_serving(wanted) : make_cpu_serving(wanted);
   }
 
   [[nodiscard]] serving::MlpTimes mlp_times() const {
     const double us = request_.serving.mlp_us;
     if (us >= 0.0 || std::isnan(us)) return {{{1, us}}, fmt::format("takes {:g} us a layer, as given", us)};
+    if (request_.backend == "cuda") return measure_cuda_mlp(options_.batching.max_active);
+    if (profile_ && !profile_->mlp.empty()) {
+      std::vector<serving::MlpPoint> points;
+      points.reserve(profile_->mlp.size());
+      for (const MlpTime& time : profile_->mlp) points.push_back({time.batch, time.us});
+      return {std::move(points), fmt::format("as measured for profile {}", profile_->name)};
+    }
     return {};
   }
 
@@ -211,6 +219,10 @@ void ServingOptionsOfUser::add_to(CLI::App& command) {
       command
           .add_option("--run-every", run_every,
                       "Run every so manieth step; the others' times are scaled by the profile, or their tokens")
+          ->capture_default_str(),
+      command
+          .add_option("--run-layers", run_layers,
+                      "CUDA: layers run each step, each over pages of its own; a layer's time is their mean")
           ->capture_default_str(),
       command.add_option("--limit-every", limit_every, "Time the fastest reader at every so manieth step; 0: never")
           ->capture_default_str(),

@@ -22,6 +22,7 @@ struct ServingOptionsOfUser {
   double prefill_tokens_per_s = 20000.0;
   double mlp_us = -1.0;  ///< below 0: measured, or the profile's
   std::int64_t run_every = 1;
+  int run_layers = 4;
   std::int64_t limit_every = 64;
 
   void add_to(CLI::App& command);

@@ -82,6 +82,14 @@ struct MeasuredOverheads {
   friend bool operator==(const MeasuredOverheads&, const MeasuredOverheads&) = default;
 };
 
+/// What a layer's MLP takes beside its attention. For the clock of serving runs: no choice depends on it.
+struct MlpTime {
+  int batch = 1;  ///< rows, [1, 65536]
+  double us = 0;  ///< [0, 1e9]
+
+  friend bool operator==(const MlpTime&, const MlpTime&) = default;
+};
+
 /// Who found the constants, and when. Free text.
 struct Provenance {
   std::string measured_by;
@@ -112,6 +120,7 @@ struct DeviceProfile {
   double margin = 0;        ///< share by which an estimate must be below the safe route's to be preferred to it; [0, 1)
   std::vector<Gate> gates;  ///< asked in this order: the first that fails is the reason given
   std::optional<MeasuredOverheads> measured;
+  std::vector<MlpTime> mlp;  ///< in ascending batches; may be empty
 
   /// The first candidate of that route, or null.
   [[nodiscard]] const RouteCandidate* candidate(Route route) const noexcept;
