@@ -27,6 +27,7 @@ if(PKV_HAVE_CUDA AND NOT PKV_FLASHINFER STREQUAL "OFF")
 elseif(PKV_FLASHINFER STREQUAL "ON")
   message(FATAL_ERROR "PKV_FLASHINFER is ON, but this build has no CUDA")
 endif()
+set(PKV_HAVE_FLASHINFER ${PKV_HAVE_FLASHINFER} CACHE INTERNAL "Whether this build has FlashInfer's routes")  # for scripts/
 if(NOT PKV_HAVE_FLASHINFER)
   message(STATUS "FlashInfer: OFF")
 endif()

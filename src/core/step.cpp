@@ -2,6 +2,9 @@
 
 #include "checks.hpp"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace pkv {
 
 namespace {
@@ -35,9 +38,23 @@ void check_length(const Step& step, std::int64_t row) {
   }
 }
 
+/// Whether all of a row's pages are in range; false where that takes a closer look. Most tables are plain int32, and
+/// this is a loop that compilers vectorise: long rows have thousands of pages.
+bool plainly_in_range(const Step& step, std::int64_t base, std::int64_t pages) {
+  if (pages == 0) return true;
+  const PageTableView& table = step.table;
+  if (table.entries.type != IndexType::kI32 || table.entry_stride != 1 || table.entry_divisor != 1) return false;
+  const auto* entries = static_cast<const std::int32_t*>(table.entries.data) + base;
+  const auto bound = static_cast<std::uint32_t>(std::min(step.num_pages, std::int64_t{1} << 31));
+  std::uint32_t out_of_range = 0;
+  for (std::int64_t j = 0; j < pages; ++j) out_of_range |= static_cast<std::uint32_t>(entries[j]) >= bound ? 1U : 0U;
+  return out_of_range == 0;
+}
+
 void check_pages(const Step& step, std::int64_t row) {
   const std::int64_t pages = (step.lengths.at(row) + step.page_size - 1) / step.page_size;
   const std::int64_t base = step.table.base(row);
+  if (plainly_in_range(step, base, pages)) return;
   for (std::int64_t j = 0; j < pages; ++j) {
     const std::int64_t page = step.table.page(base, j);
     if (page < 0 || page >= step.num_pages) {

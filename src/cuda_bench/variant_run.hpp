@@ -32,7 +32,7 @@ class VariantRun {
   VariantRun(Backend& backend, const Variant& variant, const RotatingSteps& steps, const VariantTensors& tensors,
              int nodes, cudaStream_t stream);
 
-  /// Microseconds that preparing a step took the host: the least of all steps.
+  /// Microseconds that preparing a step took the host, memory aside: the least of all steps.
   [[nodiscard]] double plan_us() const noexcept { return plan_us_; }
   [[nodiscard]] TimedGraph& graph() noexcept { return *graph_; }
   void run_node(int node);

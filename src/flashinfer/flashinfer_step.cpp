@@ -63,6 +63,14 @@ void require_paged(cuda::DevicePointers& pointers, const char* name, const Paged
   if (step.shape.num_kv_heads > 1) cuda::require_aligned(name, "head_stride", view.head_stride * size);
 }
 
+void copy_pages(const PageTableView& table, std::int64_t base, std::int64_t count, std::int32_t* to) {
+  if (table.entries.type == IndexType::kI32 && table.entry_stride == 1 && table.entry_divisor == 1) {
+    std::copy_n(static_cast<const std::int32_t*>(table.entries.data) + base, count, to);
+    return;
+  }
+  for (std::int64_t j = 0; j < count; ++j) to[j] = static_cast<std::int32_t>(table.page(base, j));
+}
+
 /// FlashInfer multiplies strides of q in 32 bits.
 bool fits_32_bits(const QueryView& q, std::int64_t batch, int heads) {
   return q.row_stride < INT32_MAX && q.head_stride < INT32_MAX && batch * q.row_stride + heads * q.head_stride < k2To32;
@@ -140,7 +148,8 @@ void FlashInferStep::plan(Route route) {
     page_offsets[row] = page;
     row_offsets[row] = static_cast<std::int32_t>(row);
     last_page_tokens[row] = static_cast<std::int32_t>(length - std::max<std::int64_t>(row_pages - 1, 0) * page_size);
-    for (std::int64_t j = 0; j < row_pages; ++j) pages[page++] = static_cast<std::int32_t>(step_.table.page(base, j));
+    copy_pages(step_.table, base, row_pages, pages + page);
+    page += static_cast<std::int32_t>(row_pages);
   }
   page_offsets[batch] = page;
   row_offsets[batch] = static_cast<std::int32_t>(batch);
