@@ -27,6 +27,25 @@ constexpr Milestone kMilestones[] = {
 
 using Interval = std::pair<double, double>;
 
+/// When each SM has KV in flight: disjoint intervals in their order.
+std::map<int, std::vector<Interval>> reading_intervals(const StepTimeline& timeline) {
+  std::map<int, std::vector<Interval>> reading;
+  for (const CtaTimes& cta : timeline.ctas)
+    if (cta.planned_us && cta.last_segment_us) reading[cta.sm].emplace_back(*cta.planned_us, *cta.last_segment_us);
+  for (auto& [sm, intervals] : reading) {
+    std::sort(intervals.begin(), intervals.end());
+    std::vector<Interval> joined;
+    for (const Interval& interval : intervals) {
+      if (!joined.empty() && interval.first <= joined.back().second)
+        joined.back().second = std::max(joined.back().second, interval.second);
+      else
+        joined.push_back(interval);
+    }
+    intervals = std::move(joined);
+  }
+  return reading;
+}
+
 }  // namespace
 
 std::vector<Phase> phases(const StepTimeline& timeline) {
@@ -49,25 +68,37 @@ std::vector<Phase> phases(const StepTimeline& timeline) {
 }
 
 SmShares sm_shares(const StepTimeline& timeline) {
-  std::map<int, std::vector<Interval>> reading;
-  for (const CtaTimes& cta : timeline.ctas)
-    if (cta.planned_us && cta.last_segment_us) reading[cta.sm].emplace_back(*cta.planned_us, *cta.last_segment_us);
+  const std::map<int, std::vector<Interval>> reading = reading_intervals(timeline);
   SmShares shares;
   const double whole = timeline.duration_us * timeline.num_sms;
   if (!(whole > 0.0)) return shares;
-  for (auto& [sm, intervals] : reading) {
-    std::sort(intervals.begin(), intervals.end());
+  for (const auto& [sm, intervals] : reading) {
     shares.before += intervals.front().first / whole;
     double end = intervals.front().first;
     for (const auto& [from, to] : intervals) {
-      if (from > end) shares.between += (from - end) / whole;
-      if (to > end) shares.in_flight += (to - std::max(from, end)) / whole;
-      end = std::max(end, to);
+      shares.between += (from - end) / whole;
+      shares.in_flight += (to - from) / whole;
+      end = to;
     }
     shares.after += (timeline.duration_us - end) / whole;
   }
   shares.unused = 1.0 - static_cast<double>(reading.size()) / timeline.num_sms;
   return shares;
+}
+
+std::vector<ReadingSms> reading_sms(const StepTimeline& timeline) {
+  std::map<double, int> changes{{0.0, 0}, {timeline.duration_us, 0}};
+  for (const auto& [sm, intervals] : reading_intervals(timeline)) {
+    for (const auto& [from, to] : intervals) {
+      ++changes[from];
+      --changes[to];
+    }
+  }
+  std::vector<ReadingSms> found;
+  found.reserve(changes.size());
+  int sms = 0;
+  for (const auto& [us, change] : changes) found.push_back({us, sms += change});
+  return found;
 }
 
 }  // namespace pkv::timeline

@@ -36,4 +36,13 @@ struct SmShares {
 
 [[nodiscard]] SmShares sm_shares(const StepTimeline& timeline);
 
+/// From `us` on, until the next.
+struct ReadingSms {
+  double us = 0.0;
+  int sms = 0;  ///< that have KV in flight
+};
+
+/// From 0 to the step's end.
+[[nodiscard]] std::vector<ReadingSms> reading_sms(const StepTimeline& timeline);
+
 }  // namespace pkv::timeline

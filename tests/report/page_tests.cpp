@@ -1,3 +1,4 @@
+#include "page_specs.hpp"
 #include "persistentkv/core/error.hpp"
 #include "report/page/assets.hpp"
 #include "report/page/markup.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 using testing::Folder;
 using ::testing::HasSubstr;
+using testing::specs;
 
 class Page : public ::testing::Test {
  protected:
@@ -27,17 +29,6 @@ std::size_t count(const std::string& text, const std::string& part) {
   std::size_t n = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
   return n;
-}
-
-/// What the page's plots are drawn from.
-std::vector<nlohmann::json> specs(const std::string& page) {
-  const std::string open = "class=\"spec\">";
-  std::vector<nlohmann::json> found;
-  for (std::size_t at = page.find(open); at != std::string::npos; at = page.find(open, at + 1)) {
-    const std::size_t begin = at + open.size();
-    found.push_back(nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin)));
-  }
-  return found;
 }
 
 TEST_F(Page, HasEveryWorkloadOfTheResultsThatAreKept) {

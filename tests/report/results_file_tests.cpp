@@ -35,7 +35,8 @@ TEST(ResultsFile, ThatIsNotOneIsRefused) {
   EXPECT_THAT(refusal("{\"schema\": 2}"), HasSubstr("bad.json: schema is 2, must be 1"));
   EXPECT_THAT(refusal("{\"schema\": \"1\"}"), HasSubstr("bad.json: schema is \"1\", must be 1"));
   EXPECT_THAT(refusal("{\"schema\": 1, \"command\": \"route\"}"),
-              HasSubstr("bad.json: command is \"route\", must be \"replay\" or \"bench\""));
+              HasSubstr("bad.json: command is \"route\", must be one of replay, bench, serving, timeline, reproduce, "
+                        "regret, calibrate"));
   EXPECT_THROW((void)read_results("/nonexistent.json"), IoError);
   EXPECT_THROW((void)read_results("/"), IoError);
 }

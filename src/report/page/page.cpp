@@ -9,6 +9,7 @@
 
 #include <iterator>
 #include <set>
+#include <utility>
 
 namespace pkv::report {
 
@@ -49,12 +50,16 @@ std::string facts(const ResultsFile& file) {
   add("built with", text_or(machine, "compiler", "") + "; " + text_or(machine, "cuda_build", "no CUDA"));
   add("version, commit", machine["version"].get<std::string>() + ", " + machine["commit"].get<std::string>());
   add("date", machine["date"]);
-  add("shape", fmt::format("{} query heads, {} KV heads, head_dim {}, pages of {} tokens, {}",
-                           values_of(file, "num_q_heads"), values_of(file, "num_kv_heads"), values_of(file, "head_dim"),
-                           values_of(file, "page_size"), values_of(file, "dtype")));
+  if (!values_of(file, "head_dim").empty() && !values_of(file, "num_q_heads").empty())
+    add("shape", fmt::format("{} query heads, {} KV heads, head_dim {}, pages of {} tokens, {}",
+                             values_of(file, "num_q_heads"), values_of(file, "num_kv_heads"),
+                             values_of(file, "head_dim"), values_of(file, "page_size"), values_of(file, "dtype")));
   add("backend", text_or(file.json, "backend", ""));
   add("caches", text_or(file.json, "cache_state", ""));
   add("clock", text_or(file.json, "clock", ""));
+  add("MLP", text_or(file.json, "mlp", ""));
+  add("prompts", text_or(file.json, "prefill", ""));
+  add("sampling", text_or(file.json, "sampling", ""));
   add("method", text_or(file.json, "method", ""));
   const std::string rounds = values_of(file, "rounds");
   if (!rounds.empty())
@@ -63,7 +68,11 @@ std::string facts(const ResultsFile& file) {
 }
 
 std::string section(const ResultsFile& file) {
-  if (file.command() == "replay") return replay_section(file);
+  constexpr std::pair<const char*, std::string (*)(const ResultsFile&)> kSections[] = {
+      {"replay", replay_section},       {"serving", serving_section}, {"timeline", timeline_section},
+      {"reproduce", reproduce_section}, {"regret", regret_section},   {"calibrate", calibrate_section}};
+  for (const auto& [command, of_command] : kSections)
+    if (file.command() == command) return of_command(file);
   return file.json["rows"][0].contains("decode_gbps") ? cpu_bench_section(file) : cuda_bench_section(file);
 }
 

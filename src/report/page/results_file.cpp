@@ -4,7 +4,9 @@
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +15,9 @@
 namespace pkv::report {
 
 namespace {
+
+/// Of files that the page knows what to do with.
+constexpr const char* kCommands[] = {"replay", "bench", "serving", "timeline", "reproduce", "regret", "calibrate"};
 
 std::string read_text(const std::string& path) {
   std::error_code ignored;
@@ -53,7 +58,7 @@ void require_machine(const std::string& path, const nlohmann::json& json) {
 }  // namespace
 
 void ResultsRow::refuse(const char* member, const char* wanted) const {
-  throw IoError(fmt::format("{}.{} is {}, must be {}", where_, member, shown(*json_, member), wanted));
+  throw IoError(fmt::format("{}{} is {}, must be {}", where_, member, shown(*json_, member), wanted));
 }
 
 double ResultsRow::positive(const char* member) const {
@@ -78,14 +83,52 @@ bool ResultsRow::flag(const char* member) const {
   return (*json_)[member];
 }
 
-std::string ResultsFile::name() const { return std::filesystem::path(path).filename().string(); }
+double ResultsRow::number(const char* member) const {
+  if (!has(member) || !(*json_)[member].is_number()) refuse(member, "a number");
+  const double value = (*json_)[member];
+  if (!std::isfinite(value)) refuse(member, "a number");
+  return value;
+}
 
-std::vector<ResultsRow> ResultsFile::rows() const {
+std::optional<double> ResultsRow::number_or_none(const char* member) const {
+  return is_null(member) ? std::nullopt : std::optional(number(member));
+}
+
+std::vector<double> ResultsRow::numbers(const char* member) const {
+  if (!has(member) || !(*json_)[member].is_array()) refuse(member, "a list of numbers");
+  std::vector<double> values;
+  values.reserve((*json_)[member].size());
+  for (const nlohmann::json& value : (*json_)[member]) {
+    if (!value.is_number()) refuse(member, "a list of numbers");
+    values.push_back(value);
+  }
+  return values;
+}
+
+ResultsRow ResultsRow::object(const char* member) const {
+  if (!has(member) || !(*json_)[member].is_object()) refuse(member, "an object");
+  return {(*json_)[member], fmt::format("{}{}.", where_, member)};
+}
+
+std::optional<ResultsRow> ResultsRow::object_or_none(const char* member) const {
+  return is_null(member) ? std::nullopt : std::optional(object(member));
+}
+
+std::vector<ResultsRow> ResultsRow::objects(const char* member) const {
+  if (!has(member) || !(*json_)[member].is_array()) refuse(member, "a list of objects");
+  const nlohmann::json& list = (*json_)[member];
   std::vector<ResultsRow> rows;
-  for (std::size_t i = 0; i < json["rows"].size(); ++i)
-    rows.emplace_back(json["rows"][i], fmt::format("{}: rows[{}]", path, i));
+  rows.reserve(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (!list[i].is_object()) throw IoError(fmt::format("{}{}[{}] is no object", where_, member, i));
+    rows.emplace_back(list[i], fmt::format("{}{}[{}].", where_, member, i));
+  }
   return rows;
 }
+
+std::string ResultsFile::name() const { return std::filesystem::path(path).filename().string(); }
+
+std::vector<ResultsRow> ResultsFile::rows() const { return root().objects("rows"); }
 
 ResultsFile read_results(const std::string& path) {
   ResultsFile file{path, {}};
@@ -98,13 +141,14 @@ ResultsFile read_results(const std::string& path) {
   if (!json.is_object()) throw IoError(fmt::format("{}: is no results file: must be a JSON object", path));
   require(json.contains("schema") && json["schema"] == kResultsSchema, path, json, "", "schema",
           fmt::format("{}, as pkv writes it with --json", kResultsSchema));
-  require(json.contains("command") && (json["command"] == "replay" || json["command"] == "bench"), path, json, "",
-          "command", "\"replay\" or \"bench\"");
+  const auto is_command = [&](const char* command) { return json["command"] == command; };
+  require(json.contains("command") && std::any_of(std::begin(kCommands), std::end(kCommands), is_command), path, json,
+          "", "command", fmt::format("one of {}", fmt::join(kCommands, ", ")));
   require_machine(path, json);
-  require(json.contains("rows") && json["rows"].is_array() && !json["rows"].empty(), path, json, "", "rows",
-          "a list with at least one row");
-  for (std::size_t i = 0; i < json["rows"].size(); ++i)
-    if (!json["rows"][i].is_object()) throw IoError(fmt::format("{}: rows[{}] is no object", path, i));
+  // Of the study's tables there may be none that consists of rows.
+  require(json.contains("rows") && json["rows"].is_array() && (!json["rows"].empty() || json["command"] == "reproduce"),
+          path, json, "", "rows", "a list with at least one row");
+  (void)file.rows();
   return file;
 }
 

@@ -4,15 +4,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace pkv::report {
 
-/// One row of results, which knows where it stands. What is missing or of another kind is an IoError that says
-/// "FILE: rows[3].time_us is missing, must be a number > 0".
+/// An object of a results file, which knows where it stands: a row, say. What is missing or of another kind is an
+/// IoError that says "FILE: rows[3].time_us is missing, must be a number > 0".
 class ResultsRow {
  public:
+  /// `where`: "FILE: rows[3]."
   ResultsRow(const nlohmann::json& json, std::string where) : json_(&json), where_(std::move(where)) {}
 
   [[nodiscard]] bool has(const char* member) const { return json_->contains(member); }
@@ -22,11 +24,23 @@ class ResultsRow {
   [[nodiscard]] double positive_or(const char* member, double otherwise) const;
   [[nodiscard]] std::string text(const char* member) const;
   [[nodiscard]] bool flag(const char* member) const;
+  /// Of either sign.
+  [[nodiscard]] double number(const char* member) const;
+  /// None where it is null or not there.
+  [[nodiscard]] std::optional<double> number_or_none(const char* member) const;
+  [[nodiscard]] std::vector<double> numbers(const char* member) const;
+  [[nodiscard]] ResultsRow object(const char* member) const;
+  [[nodiscard]] std::optional<ResultsRow> object_or_none(const char* member) const;
+  [[nodiscard]] std::vector<ResultsRow> objects(const char* member) const;
+  /// Where in which file a member stands, to complain about it.
+  [[nodiscard]] std::string where(const char* member) const { return where_ + member; }
+  [[nodiscard]] const nlohmann::json& json() const noexcept { return *json_; }
 
  private:
+  [[nodiscard]] bool is_null(const char* member) const { return !has(member) || (*json_)[member].is_null(); }
   [[noreturn]] void refuse(const char* member, const char* wanted) const;
   const nlohmann::json* json_;
-  std::string where_;  // "h200.json: rows[3]"
+  std::string where_;  // "h200.json: rows[3]."
 };
 
 struct ResultsFile {
@@ -36,9 +50,10 @@ struct ResultsFile {
   [[nodiscard]] std::string name() const;  ///< without its folder
   [[nodiscard]] std::string command() const { return json["command"]; }
   [[nodiscard]] std::vector<ResultsRow> rows() const;
+  [[nodiscard]] ResultsRow root() const { return {json, path + ": "}; }
 };
 
-/// Reads what `pkv replay` or `pkv bench` wrote with --json. Throws IoError for what is not that: no JSON, another
+/// Reads what pkv wrote with --json. Throws IoError for what is not that: no JSON, another
 /// schema, another command, members of the file or its machine that are not there, no rows.
 [[nodiscard]] ResultsFile read_results(const std::string& path);
 

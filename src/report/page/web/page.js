@@ -24,11 +24,15 @@
                   need("vega-encode"));
     for (const script of document.querySelectorAll("script.spec")) {
       const container = script.parentElement.querySelector(".plot");
-      const runtime = need("vega-parser").parse(JSON.parse(script.textContent), config, {ast: true});
-      // Expressions are interpreted, since the page forbids itself to evaluate text as code.
-      new (need("vega-view").View)(runtime, {
-        expr: need("vega-interpreter").expressionInterpreter, renderer: "svg", container, hover: true,
-      }).runAsync().catch((error) => fail(container, error));
+      try {
+        const runtime = need("vega-parser").parse(JSON.parse(script.textContent), config, {ast: true});
+        // Expressions are interpreted, since the page forbids itself to evaluate text as code.
+        new (need("vega-view").View)(runtime, {
+          expr: need("vega-interpreter").expressionInterpreter, renderer: "svg", container, hover: true,
+        }).runAsync().catch((error) => fail(container, error));
+      } catch (error) {
+        fail(container, error);
+      }
     }
   };
 
