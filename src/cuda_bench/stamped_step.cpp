@@ -1,6 +1,7 @@
 #include "stamped_step.hpp"
 
 #include "clock_pairs.hpp"
+#include "cold_l2.hpp"
 #include "cuda_support/check.hpp"
 #include "cuda_support/memory.hpp"
 #include "cuda_support/stream.hpp"
@@ -21,7 +22,6 @@ using cuda::DeviceArray;
 
 namespace {
 
-constexpr std::int64_t kEvictCaches = 8;  // times L2: the host has the step in the stream before it is over
 constexpr int kMostWarps = 1 << 15;
 constexpr int kStampsPerWarp = 128;
 
@@ -72,12 +72,10 @@ struct StampedSteps::State {
         backend(make_cuda_backend(of.backend)),
         pages(pages_of(lengths, of.page_size)),
         pool(of.shape, of.dtype, of.page_size, std::max<std::int64_t>(2 * pages, 1), of.seed),
-        evict_bytes(std::max<std::int64_t>(kEvictCaches * backend->device().l2_bytes, 64 << 20) / 16 * 16),
-        other_memory(evict_bytes),
+        l2(backend->device()),
         pairs(2 * clock_pairs_count(backend->device().num_sms)),
         warps(kMostWarps),
         stamps(std::int64_t{kMostWarps} * kStampsPerWarp) {
-    check(cudaMemset(other_memory.get(), 0x11, static_cast<std::size_t>(evict_bytes)), "cudaMemset");
     std::vector<std::int32_t> order(static_cast<std::size_t>(2 * pages));
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), std::mt19937_64(of.seed));
@@ -94,16 +92,11 @@ struct StampedSteps::State {
     stream.wait("filling q");
   }
 
-  void evict() {
-    read_through_l2(other_memory.get(), evict_bytes, backend->device().num_sms, stream.handle());
-    check(cudaGetLastError(), "evicting L2");
-  }
-
   /// Microseconds of `enqueue` on a cold L2; median.
   double cold_us(const std::function<void()>& enqueue) {
     std::vector<double> times;
     for (int round = 0; round <= config.rounds; ++round) {
-      evict();
+      l2.evict(stream.handle());
       timer.begin(stream.handle());
       enqueue();
       const double us = timer.end_us(stream.handle(), "a cold step");
@@ -131,8 +124,7 @@ struct StampedSteps::State {
   std::unique_ptr<CudaBackend> backend;
   std::int64_t pages;
   Pool pool;
-  std::int64_t evict_bytes;
-  DeviceArray<unsigned char> other_memory;
+  ColdL2 l2;
   DeviceArray<DeviceClockPair> pairs;  // before, and after
   DeviceArray<CudaStampedWarp> warps;
   DeviceArray<CudaStamp> stamps;
@@ -183,11 +175,8 @@ double StampedSteps::limit_us() {
   State& s = *state_;
   const PageList list = s.steps.front()->pages(s.pool);
   const int sms = device().num_sms;
-  double us = std::min(s.cold_us([&] { read_by_pages(list, sms, s.stream.handle()); }),
-                       s.cold_us([&] { read_by_vectors(list, sms, s.stream.handle()); }));
-  if (s.pool.page_bytes() % 4096 == 0)
-    us = std::min(us, s.cold_us([&] { read_by_rings(list, sms, s.stream.handle()); }));
-  return us;
+  const auto cold_us = [&](Reader read) { return s.cold_us([&] { read(list, sms, s.stream.handle()); }); };
+  return time_readers(s.pool.page_bytes(), cold_us).limit_us();
 }
 
 StampedStep StampedSteps::run(Schedule schedule, const PlanOptions& options) {
@@ -209,7 +198,7 @@ StampedStep StampedSteps::run(Schedule schedule, const PlanOptions& options) {
   std::vector<timeline::StepTimeline> rounds;
   for (int round = 0; round <= s.config.rounds; ++round) {
     check(cudaMemsetAsync(s.warps.get(), 0, kMostWarps * sizeof(CudaStampedWarp), s.stream.handle()), "cudaMemset");
-    s.evict();
+    s.l2.evict(s.stream.handle());
     const int sms = device().num_sms;
     read_clock_pairs(s.pairs.get(), sms, s.stream.handle());
     if (s.config.chained) s.run(*ahead, 1, {});

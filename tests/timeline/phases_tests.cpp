@@ -61,5 +61,28 @@ TEST(SmShares, AddUpToOne) {
   }
 }
 
+TEST(ReadingSms, HaveTheAreaOfTheirShare) {
+  std::mt19937 random(std::random_device{}());
+  for (int round = 0; round < 20; ++round) {
+    testing::SyntheticRun made(6, random());
+    std::uniform_real_distribution<double> us(0.0, 20.0);
+    for (int cta = 0; cta < 30; ++cta) {
+      const double start = us(random);
+      made.warp(cta, 0, static_cast<int>(random() % 6), start, start + 2.0 + us(random), 0, 0);
+    }
+    const StepTimeline t = make_timeline(made.run);
+    const std::vector<ReadingSms> steps = reading_sms(t);
+    EXPECT_EQ(steps.front().us, 0.0);
+    EXPECT_EQ(steps.back().us, t.duration_us);
+    EXPECT_EQ(steps.back().sms, 0);
+    double area = 0.0;
+    for (std::size_t i = 0; i + 1 < steps.size(); ++i) {
+      EXPECT_TRUE(steps[i].sms >= 0 && steps[i].sms <= 6);
+      area += steps[i].sms * (steps[i + 1].us - steps[i].us);
+    }
+    EXPECT_NEAR(area / (6 * t.duration_us), sm_shares(t).in_flight, 1e-9);
+  }
+}
+
 }  // namespace
 }  // namespace pkv::timeline

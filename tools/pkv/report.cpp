@@ -13,12 +13,13 @@ namespace pkv::cli {
 namespace {
 
 constexpr const char* kDescription =
-    "Makes one HTML page of results that `pkv replay` and `pkv bench` wrote with --json: tables that can be sorted, "
-    "and\n"
-    "plots. The page has all it needs inside, and fetches nothing.";
+    "Makes one HTML page of results that pkv wrote with --json (bench, replay, timeline, calibrate, regret, "
+    "reproduce):\n"
+    "tables that can be sorted, and plots. The page has all it needs inside, and fetches nothing.";
 
 constexpr const char* kExamples = R"(Examples:
   pkv report h200-bench.json --output h200.html
+  pkv report reproduce.json serving.json timeline.json --output gpu.html
   pkv report replay-cpu.json replay-gpu.json --output replays.html)";
 
 struct ReportCommand {
