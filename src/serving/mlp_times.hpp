@@ -22,6 +22,7 @@ class MlpTimes {
   MlpTimes(std::vector<MlpPoint> points, std::string source);
 
   [[nodiscard]] double us(std::int64_t batch) const noexcept;
+  [[nodiscard]] const std::vector<MlpPoint>& points() const noexcept { return points_; }
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
 
  private:

@@ -100,6 +100,23 @@ TEST(Serving, MostStepsMayBeScaledFromOthers) {
   EXPECT_EQ(row["executed_steps"], (row["steps"].get<int>() + 9) / 10);
 }
 
+TEST(OnAGpu, EachRouteServesTheSameRequests) {
+  if (!PKV_HAVE_CUDA || run_pkv("info").output.find("gpu name") == std::string::npos)
+    GTEST_SKIP() << "needs a build with CUDA and a GPU";
+  const nlohmann::json json = serve(
+      "--serve --backend cuda --profile rtx3060-paper --routes policy,stream,workqueue --requests 20 --speed 2 "
+      "--share-prefixes --check 100 --limit-every 10 --trace " +
+      kTrace);
+  ASSERT_EQ(json["rows"].size(), 3U);
+  for (const auto& row : json["rows"]) {
+    EXPECT_EQ(row["finished"], 20);
+    EXPECT_EQ(row["executed_steps"], row["steps"]);
+    EXPECT_GE(row["checked_steps"], 1);
+    EXPECT_GT(row["limit_us"], 0.0);
+    EXPECT_FALSE(row["model_error_median"].is_null());
+  }
+}
+
 struct BadServing {
   const char* arguments;
   int exit_code;
