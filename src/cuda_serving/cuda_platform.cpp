@@ -90,7 +90,7 @@ class CudaPlatform final : public serving::ServingPlatform {
 
 }  // namespace
 
-std::unique_ptr<serving::ServingPlatform> make_cuda_platform(std::shared_ptr<CudaBackend> engine,
+std::unique_ptr<serving::ServingPlatform> make_cuda_platform(const std::shared_ptr<CudaBackend>& engine,
                                                              std::vector<std::shared_ptr<Backend>> more_backends,
                                                              const CudaServingOptions& options) {
   const serving::RoutedOptions& routed = options.routed;

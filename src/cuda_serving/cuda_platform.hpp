@@ -23,7 +23,7 @@ struct CudaServingOptions {
 /// on the host too; each route takes them from where it can. Throws InvalidArgument where the pages do not fit in the
 /// GPU's memory, Unsupported where the engine cannot serve the shape.
 [[nodiscard]] std::unique_ptr<serving::ServingPlatform> make_cuda_platform(
-    std::shared_ptr<CudaBackend> engine, std::vector<std::shared_ptr<Backend>> more_backends,
+    const std::shared_ptr<CudaBackend>& engine, std::vector<std::shared_ptr<Backend>> more_backends,
     const CudaServingOptions& options);
 
 }  // namespace pkv::cuda_serving

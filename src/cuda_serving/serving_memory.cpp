@@ -13,7 +13,6 @@ namespace pkv::cuda_serving {
 namespace {
 
 using cuda::check;
-using cuda_bench::PageList;
 
 std::vector<std::unique_ptr<cuda_bench::Pool>> make_pools(const serving::RoutedOptions& options, int layers,
                                                           const CudaDeviceInfo& device) {
