@@ -175,8 +175,19 @@ void FlashInferStep::plan(Route route) {
     request.stream = uploads.handle();
     path_.plan(request, cut_);
   }
-  uploads.wait("uploading FlashInfer's plan");
+  workspace_->uploaded().record(uploads.handle());
   planned_ = planned(tokens, empty_rows);
+}
+
+void FlashInferStep::await_upload(cudaStream_t stream) {
+  if (uploaded_) return;
+  if (cuda::is_capturing(stream)) {  // its graph may be launched in any stream
+    workspace_->uploaded().wait("uploading FlashInfer's plan");
+    uploaded_ = true;
+  } else if (held_back_ != stream) {
+    workspace_->uploaded().hold_back(stream);
+    held_back_ = stream;
+  }
 }
 
 ExecutedCounters FlashInferStep::planned(std::int64_t tokens, std::int64_t empty_rows) const {
@@ -243,6 +254,7 @@ void FlashInferStep::run(const Layer& layer, StreamHandle stream, const CudaRunO
 
   const cuda::DeviceGuard guard(context_->device().ordinal);
   executed_ = planned_;
+  await_upload(request.stream);
   if (any_tokens_) {
     if (layer.q.row_ids || !fits_32_bits(layer.q, step_.batch, shape.num_q_heads)) {
       gather(rows_of(layer.q), dense, at<void>(layout_.q), at<unsigned>(layout_.errors), request.stream);
@@ -282,6 +294,7 @@ CudaDeviceErrors FlashInferStep::take_errors(StreamHandle stream) {
   if (!workspace_) return found;
   const cuda::DeviceGuard guard(context_->device().ordinal);
   auto* const s = static_cast<cudaStream_t>(stream);
+  await_upload(s);
   unsigned bits = 0;
   cuda::check(cudaMemcpyAsync(&bits, at<unsigned>(layout_.errors), sizeof(bits), cudaMemcpyDeviceToHost, s),
               "cudaMemcpyAsync");

@@ -45,6 +45,8 @@ class FlashInferStep final : public CudaPreparedStep {
 
  private:
   void plan(Route route);
+  /// The upload comes before what `stream` is given next.
+  void await_upload(cudaStream_t stream);
   [[nodiscard]] ExecutedCounters planned(std::int64_t tokens, std::int64_t empty_rows) const;
   [[nodiscard]] RunRequest describe(const Layer& layer, const CudaRunOptions& options) const;
   template <class T>
@@ -58,6 +60,8 @@ class FlashInferStep final : public CudaPreparedStep {
   WorkspaceLayout layout_;
   std::optional<Leased> workspace_;  // none for a step without rows
   Cut cut_;
+  bool uploaded_ = false;                  // known to be over
+  std::optional<cudaStream_t> held_back_;  // the stream that waits for it, or has
   bool any_tokens_ = false;
   bool any_empty_rows_ = false;
   ExecutedCounters planned_;

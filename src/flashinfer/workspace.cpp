@@ -25,7 +25,7 @@ Workspace Context::take(std::size_t device_bytes, std::size_t pinned_bytes) {
     }
   }
   const cuda::DeviceGuard guard(device_.ordinal);
-  return {cuda::DeviceBuffer(device_bytes), cuda::PinnedBuffer(pinned_bytes)};
+  return {cuda::DeviceBuffer(device_bytes), cuda::PinnedBuffer(pinned_bytes), cuda::Event()};
 }
 
 void Context::give_back(Workspace workspace) noexcept {
@@ -33,7 +33,7 @@ void Context::give_back(Workspace workspace) noexcept {
   try {
     free_.push_back(std::move(workspace));
   } catch (const std::bad_alloc&) {
-    workspace = {};  // no memory for the list: it is freed instead
+    return;  // no memory for the list: it is freed instead
   }
 }
 

@@ -19,6 +19,7 @@ namespace pkv::fi {
 struct Workspace {
   cuda::DeviceBuffer device;
   cuda::PinnedBuffer pinned;
+  cuda::Event uploaded;  // pinned has been copied to device
 };
 
 class Context {
@@ -31,7 +32,8 @@ class Context {
   /// For what is copied when a step is prepared.
   [[nodiscard]] const cuda::Stream& uploads() const noexcept { return uploads_; }
 
-  /// One that nobody uses, of at least these sizes. Throws CudaError.
+  /// One that nobody uses, of at least these sizes. Its last upload may still be on its way, which does no harm:
+  /// uploads follow one another. Throws CudaError.
   [[nodiscard]] Workspace take(std::size_t device_bytes, std::size_t pinned_bytes);
   void give_back(Workspace workspace) noexcept;
 
@@ -54,6 +56,7 @@ class Leased {
 
   [[nodiscard]] unsigned char* device() const noexcept { return workspace_.device.as<unsigned char>(); }
   [[nodiscard]] unsigned char* pinned() const noexcept { return workspace_.pinned.data(); }
+  [[nodiscard]] const cuda::Event& uploaded() const noexcept { return workspace_.uploaded; }
 
  private:
   std::shared_ptr<Context> context_;

@@ -87,6 +87,30 @@ TEST_P(FlashInfer, WorkspacesAreReusedButNeverShared) {
   }
 }
 
+/// Plans are on their way to the device when prepare_route() returns, some of them for nobody.
+TEST_P(FlashInfer, PlansArriveBeforeTheyAreUsed) {
+  Dimensions dimensions;
+  dimensions.batch = 64;
+  dimensions.pages_per_row = 100;
+  PagedProblem problem(dimensions, random_);
+  const Stream streams[2];
+  for (int i = 0; i < 6; ++i) {
+    problem.draw(problem.random_lengths(1600));
+    problem.poison_outputs();
+    check(cudaDeviceSynchronize());
+    (void)prepare_here(problem.host_step());
+    const auto prepared = prepare_here(problem.host_step());
+    prepared->run(problem.device_layer(), streams[i % 2]);
+    streams[i % 2].wait();
+    ASSERT_EQ(problem.disagreement(), "");
+    problem.poison_outputs();
+    check(cudaDeviceSynchronize());
+    prepared->run(problem.device_layer(), streams[1 - i % 2]);
+    streams[1 - i % 2].wait();
+    ASSERT_EQ(problem.disagreement(), "");
+  }
+}
+
 /// Dense tensors and no empty rows: FlashInfer's kernels alone. Anything else costs a kernel before or after.
 TEST_P(FlashInfer, CountsWhatWasLaunched) {
   PagedProblem problem({.batch = 1, .pages_per_row = 600}, random_);

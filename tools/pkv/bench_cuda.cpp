@@ -47,6 +47,7 @@ std::vector<int> kv_heads_of(const BenchOptions& options) {
 std::vector<cuda_bench::Variant> served(const std::vector<cuda_bench::Variant>& variants,
                                         const cuda_bench::CudaBench& bench) {
   std::vector<cuda_bench::Variant> kept;
+  kept.reserve(variants.size());
   std::string reasons;
   for (const cuda_bench::Variant& variant : variants) {
     const std::string why = bench.why_not(variant.route);
@@ -63,6 +64,7 @@ std::vector<cuda_bench::Variant> served(const std::vector<cuda_bench::Variant>& 
 nlohmann::ordered_json measure(const BenchOptions& options) {
   const std::vector<Workload> workloads = choose_workloads(options.lengths, options.suite, options.only);
   std::vector<std::vector<std::int32_t>> lengths;
+  lengths.reserve(workloads.size());
   for (const Workload& w : workloads) lengths.push_back(w.lengths);
   const std::vector<int> kv_heads = kv_heads_of(options);
   const std::vector<cuda_bench::Variant> wanted = chosen_variants(options, options.cut.tile_given());

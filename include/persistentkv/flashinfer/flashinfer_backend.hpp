@@ -20,9 +20,10 @@ inline constexpr std::string_view kFlashInferVersion = "0.7.2.post1";
 /// InvalidArgument for another route and for an ordinal out of range, CudaError where there is no device, Unsupported
 /// for one that is older than compute capability 8.0.
 ///
-/// prepare_route() plans the whole batch on the host, by FlashInfer's own planner, and returns once the plan is on the
-/// device; lengths and page table must be in host memory. Its steps are CudaPreparedSteps: run() launches one kernel,
-/// or two where rows were split, and can be captured in a graph, which repeats that plan; chained launches are
+/// prepare_route() plans the whole batch on the host, by FlashInfer's own planner; lengths and page table must be in
+/// host memory. It returns while the plan is being copied to the device: a stream that the step first runs in waits for
+/// it, and a first run that is captured waits on the host. Steps are CudaPreparedSteps: run() launches one kernel, or
+/// two where rows were split, and can be captured in a graph, which repeats that plan; chained launches are
 /// FlashInfer's own. PlanOptions mean nothing to them. Partial results are kept in the dtype of out, as FlashInfer
 /// does.
 ///
