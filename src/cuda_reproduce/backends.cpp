@@ -40,26 +40,29 @@ reproduce::RouteSpec Backends::choose(const Step& host_step, const reproduce::Ro
 }
 
 std::unique_ptr<PreparedStep> Backends::prepare(const StepArrays& arrays, const reproduce::RouteSpec& spec,
-                                                cudaStream_t stream) {
-  PlanOptions options;
-  options.splits = spec.splits;
+                                                int layers_per_plan, cudaStream_t stream) {
+  // What is done on the host after it hides behind the copy.
+  const bool copied = !reproduce::is_flashinfer(spec.route);
+  if (copied) arrays.upload(stream);
+
   const Step& step = arrays.host_step();
+  const reproduce::RouteSpec chosen = choose(step, spec, layers_per_plan);
   std::string reasons;
-  Backend* backend = find(spec.route, step.shape, step.page_size, reasons);
+  Backend* backend = find(chosen.route, step.shape, step.page_size, reasons);
   if (backend == nullptr)
-    throw Unsupported(fmt::format("nobody runs {} for this shape: {}", to_string(spec.route), reasons));
-  const bool lengths_there = backend->capabilities().takes_device_lengths(spec.route);
-  if (!lengths_there && !backend->capabilities().device_table) return backend->prepare_route(step, spec.route, options);
+    throw Unsupported(fmt::format("nobody runs {} for this shape: {}", to_string(chosen.route), reasons));
+  PlanOptions options;
+  options.splits = chosen.splits;
+  if (!copied || backend != cuda_.get()) return backend->prepare_route(step, chosen.route, options);
 
   step.validate();  // as those do that are given everything on the host
-  arrays.upload(stream);
-  if (backend == cuda_.get() && spec.route == Route::kStream) {
-    options.tile_tokens = backend->capabilities().stream_tile_tokens;
+  if (chosen.route == Route::kStream) {
+    options.tile_tokens = cuda_->capabilities().stream_tile_tokens;
     return cuda_->prepare(arrays.device_step(), Schedule::kStream, options, workspace(step.shape));
   }
   Step placed = arrays.device_step();
-  if (!lengths_there) placed.lengths = step.lengths;
-  return backend->prepare_route(placed, spec.route, options);
+  placed.lengths = step.lengths;
+  return cuda_->prepare_route(placed, chosen.route, options);
 }
 
 Backend* Backends::find(Route route, const AttentionShape& shape, int page_size, std::string& reasons) const {

@@ -25,9 +25,9 @@ class Backends {
   /// The policy's choice, from lengths on the host, where so many layers share a plan; any other route as it is.
   [[nodiscard]] reproduce::RouteSpec choose(const Step& host_step, const reproduce::RouteSpec& spec,
                                             int layers_per_plan) const;
-  /// The policy must have chosen. What goes to the GPU goes by `stream`, or before this returns.
+  /// Chooses, if that is to be done, and prepares. What goes to the GPU goes by `stream`, or before this returns.
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const StepArrays& arrays, const reproduce::RouteSpec& spec,
-                                                      cudaStream_t stream);
+                                                      int layers_per_plan, cudaStream_t stream);
 
  private:
   [[nodiscard]] Backend* find(Route route, const AttentionShape& shape, int page_size, std::string& reasons) const;

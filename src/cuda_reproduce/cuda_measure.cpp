@@ -151,8 +151,7 @@ class CudaMeasure final : public reproduce::Bench {
     prepared.reserve(steps.size());
     for (std::size_t i = 0; i < steps.size(); ++i) {
       arrays[i].assign(steps[i]);
-      prepared.push_back(
-          backends_.prepare(arrays[i], backends_.choose(arrays[i].host_step(), spec, loop.layers), stream_.handle()));
+      prepared.push_back(backends_.prepare(arrays[i], spec, loop.layers, stream_.handle()));
     }
     const Layer all = layer(RowAccess::kDense);
     const auto batch = static_cast<int>(steps.front().step.batch);
@@ -176,7 +175,7 @@ class CudaMeasure final : public reproduce::Bench {
   }
 
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const RouteSpec& spec) {
-    return backends_.prepare(step_, choose(spec, 1), stream_.handle());
+    return backends_.prepare(step_, spec, 1, stream_.handle());
   }
 
   [[nodiscard]] Layer layer(RowAccess rows) const {

@@ -47,7 +47,7 @@ struct TraceRequest {
   AttentionShape shape;
   std::vector<RouteSpec> routes;
   std::int64_t max_steps = 0;  ///< 0: the paper's
-  int repeats = 5;             ///< windows a step
+  int repeats = 7;             ///< windows a step
   int check_every = 16;        ///< steps from one comparison with FlashInfer to the next; one row in FP64 at the first
 };
 

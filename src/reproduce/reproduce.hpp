@@ -25,7 +25,7 @@ struct MoreSection {
 struct ReproduceOptions {
   std::vector<std::string> only = {};  ///< sections; empty: all
   bool quick = false;                  ///< one seed, an eighth of the steps, fewer windows: that it works, not how fast
-  int repeats = 5;                     ///< windows a step and route, of which the median counts; at least 1
+  int repeats = 7;                     ///< windows a step and route, of which the median counts; at least 1
   std::vector<MoreSection> more = {};
 };
 

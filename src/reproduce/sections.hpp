@@ -11,7 +11,7 @@ namespace pkv::reproduce {
 struct Effort {
   std::vector<std::uint32_t> seeds;
   std::int64_t divide_steps = 1;
-  int repeats = 5;
+  int repeats = 7;
 
   [[nodiscard]] std::int64_t steps(const PaperRun& run) const noexcept;
 };
