@@ -52,7 +52,8 @@ void require(Status status, const char* what) {
 std::vector<std::string> candidates(const std::string& path) {
   if (!path.empty()) return {path};
   // Reading the environment races only with who writes it, which nobody does here.
-  if (const char* named = std::getenv(kCublasVariable); named != nullptr && *named != '\0')  // NOLINT
+  if (const char* named = std::getenv(kCublasVariable);
+      named != nullptr && *named != '\0')  // NOLINT(concurrency-mt-unsafe)
     return {named};
   return {"libcublas.so.13", "libcublas.so.12", "libcublas.so", "/usr/local/cuda/lib64/libcublas.so"};
 }
@@ -75,7 +76,7 @@ CublasLibrary::CublasLibrary(const std::string& path) {
     load_sibling(file);
     library_ = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library_ != nullptr) return;
-    if (why.empty()) why = dlerror();
+    if (why.empty()) why = dlerror();  // NOLINT(concurrency-mt-unsafe): glibc's is one a thread
   }
   throw Unsupported(fmt::format(
       "cuBLAS was not found ({}); tried {}. It comes with a CUDA toolkit, or from PyPI as nvidia-cublas; set "

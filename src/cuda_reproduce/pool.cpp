@@ -11,7 +11,6 @@ namespace pkv::cuda_reproduce {
 namespace {
 
 using cuda::check;
-using cuda::DeviceArray;
 
 constexpr std::int64_t kQueryBytes = 4ll << 20;  // of each of q and out: 512 rows of the paper's shape
 

@@ -34,6 +34,7 @@ std::int64_t gqa_sweep_bytes() {
 void gqa_sweep(Bench& bench, const Effort& effort, Output& output) {
   const PaperRun& run = find_paper_run("gqa-sweep");
   std::vector<std::vector<TraceTimes>> workloads;
+  workloads.reserve(kGroups.size());
   for (const int group : kGroups) {
     TraceTimes trace = measure_trace(bench, {.run = &run,
                                              .seed = kHeldOutSeeds.front(),

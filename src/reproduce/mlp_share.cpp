@@ -30,8 +30,10 @@ struct Share {
 std::vector<Share> shares_of(Bench& bench, const Effort& effort, const MainRow& row) {
   const PaperRun& run = find_paper_run(row.run);
   std::vector<Share> shares;
-  for (const RouteSpec& spec : main_routes(row))
-    if (bench.why_not(spec.route, kPaperShape, kPageSize).empty()) shares.push_back({.spec = spec});  // NOLINT: five
+  const std::vector<RouteSpec> routes = main_routes(row);
+  shares.reserve(routes.size());
+  for (const RouteSpec& spec : routes)
+    if (bench.why_not(spec.route, kPaperShape, kPageSize).empty()) shares.push_back({.spec = spec});
   TraceSteps steps(run, kHeldOutSeeds.front(), kPaperShape);
   BenchStep step;
   const std::int64_t every = std::max<std::int64_t>(run.num_steps / kSampledSteps, 1);

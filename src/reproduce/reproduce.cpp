@@ -45,7 +45,8 @@ bool is_chosen(const ReproduceOptions& options, std::string_view name) {
 
 void require_known_sections(const ReproduceOptions& options) {
   std::vector<std::string_view> names = section_names();
-  for (const MoreSection& section : options.more) names.push_back(section.name);  // NOLINT: one
+  names.reserve(names.size() + options.more.size());
+  for (const MoreSection& section : options.more) names.push_back(section.name);
   for (const std::string& name : options.only)
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw InvalidArgument(fmt::format("only is '{}', must be one of {}", name, fmt::join(names, ", ")));

@@ -14,13 +14,13 @@ void split_sensitivity(Bench& bench, const Effort& effort, Output& output) {
   const Sweep sweeps[] = {{"bucketed-b1", Route::kSequenceSplit, {28, 32, 36}},
                           {"bimodal-b8", Route::kWorkqueue, {16, 20, 24}}};
   std::vector<std::vector<TraceTimes>> workloads;
+  workloads.reserve(std::size(sweeps));
   for (const Sweep& sweep : sweeps) {
     const PaperRun& run = find_paper_run(sweep.run);
-    std::vector<RouteSpec> routes;
-    for (const int splits : sweep.splits) routes.push_back({sweep.route, splits});  // NOLINT: three
-    routes.push_back({Route::kFlashInferCudaCore, 0});
-    routes.push_back({Route::kFlashInferTensorCore, 0});
-    workloads.push_back({measure_trace(bench, {.run = &run,  // NOLINT: two
+    std::vector<RouteSpec> routes{{Route::kFlashInferCudaCore, 0}, {Route::kFlashInferTensorCore, 0}};
+    routes.reserve(routes.size() + sweep.splits.size());
+    for (const int splits : sweep.splits) routes.push_back({sweep.route, splits});
+    workloads.push_back({measure_trace(bench, {.run = &run,
                                                .seed = kHeldOutSeeds.front(),
                                                .shape = kPaperShape,
                                                .routes = routes,
