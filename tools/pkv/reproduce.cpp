@@ -1,7 +1,9 @@
 #include "reproduce/reproduce.hpp"
+#include "calibrate/measure_regret.hpp"
 #include "commands.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/policy/profile_io.hpp"
+#include "regret_output.hpp"
 #include "report/json_file.hpp"
 #include "reproduce/published.hpp"
 #include "reproduce_platform.hpp"
@@ -35,6 +37,7 @@ struct Options {
   std::string backend = "cuda";
   std::string profile;
   std::string json;
+  std::vector<std::string> traces;
   reproduce::ReproduceOptions sections;
 };
 
@@ -55,12 +58,44 @@ std::string describe_routes(const reproduce::Bench& bench) {
   return text;
 }
 
+/// Policy against the best route of each step, on steps that the profile was not fitted on.
+void measure_regret(const Options& options, const std::optional<DeviceProfile>& profile, reproduce::Output& output) {
+  if (!profile) throw Unsupported("there is no profile of this GPU: make one by pkv calibrate, name it by --profile");
+  if (const std::string device = reproduce_device_name(); profile->device_name != device)
+    throw Unsupported(fmt::format("profile {} is of {}, not of this {}", profile->name, profile->device_name, device));
+  calibrate::RegretRunOptions how;
+  how.traces = options.traces;
+  if (options.sections.quick) {
+    how.seeds = {how.seeds.front()};
+    how.steps_per_trace = 2;
+    how.seconds = 6;
+  }
+  const calibrate::RegretRun run = calibrate::measure_regret(*make_regret_timer(), *profile, how);
+  const fit::Regret& policy = run.all.all.policy;
+  output.results["regret_mean"] = policy.mean_ratio;
+  output.results["regret_max"] = policy.max_ratio;
+  output.results["regret_max_us"] = policy.max_us;
+  output.results["regret"] = regret_json(run);
+  output.print(
+      fmt::format("Regret of profile {} on {} steps, a plan shared by {} layers; over: by more than 5 % and "
+                  "0.5 us. The paper publishes none\n\n{}",
+                  profile->name, run.all.steps, how.layers_per_plan, regret_tables(run)));
+}
+
+reproduce::ReproduceOptions with_regret(const Options& options, const std::optional<DeviceProfile>& profile) {
+  reproduce::ReproduceOptions sections = options.sections;
+  sections.more = {{"regret", [&](reproduce::Output& output) { measure_regret(options, profile, output); }}};
+  return sections;
+}
+
 void run(const Options& options) {
   if (options.backend != "cuda")
     throw InvalidArgument(
         fmt::format("backend is '{}', must be cuda: the paper's tables are a GPU's", options.backend));
-  const std::int64_t kv_bytes = reproduce::kv_bytes_needed(options.sections);
-  const std::optional<DeviceProfile> profile = chosen_profile(options.profile, reproduce_device_name());
+  std::optional<DeviceProfile> profile;
+  const reproduce::ReproduceOptions sections = with_regret(options, profile);
+  const std::int64_t kv_bytes = reproduce::kv_bytes_needed(sections);
+  profile = chosen_profile(options.profile, reproduce_device_name());
   const ReproducePlatform platform = make_reproduce_platform(kv_bytes, profile);
   fmt::print("{}; policy: {}\n{}{}\n\n", platform.device,
              profile ? "profile " + profile->name : "no profile for this GPU, so always its safe route",
@@ -73,7 +108,7 @@ void run(const Options& options) {
     fmt::print("{}\n", text);
     (void)std::fflush(stdout);
   };
-  reproduce::reproduce(options.sections, *platform.bench, output);
+  reproduce::reproduce(sections, *platform.bench, output);
   output.results["problems"] = output.problems;
   if (!options.json.empty()) report::write_json_file(options.json, output.results);
   if (!output.problems.empty()) throw CheckFailed(fmt::format("{}", fmt::join(output.problems, "\npkv: ")));
@@ -90,9 +125,11 @@ void add_reproduce(CLI::App& app) {
                       "The policy's: a built-in name or a JSON file (default: one built in for this GPU)");
   command
       ->add_option("--only", options->sections.only,
-                   fmt::format("Sections: {} (default: all)", fmt::join(reproduce::section_names(), ", ")))
+                   fmt::format("Sections: {}, regret (default: all)", fmt::join(reproduce::section_names(), ", ")))
       ->delimiter(',');
   command->add_flag("--quick", options->sections.quick, "One seed, few steps: to see that it works, not how fast");
+  command->add_option("--trace", options->traces, "Trace files, whose steps are among those of the section regret")
+      ->delimiter(',');
   command->add_option("--repeats", options->sections.repeats, "Windows a step and route, of which the median counts")
       ->capture_default_str();
   command->add_option("--json", options->json, "Also write results to this file");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "calibrate/step_timer.hpp"
 #include "persistentkv/policy/device_profile.hpp"
 #include "reproduce/bench.hpp"
 
@@ -19,5 +20,8 @@ struct ReproducePlatform {
 [[nodiscard]] std::string reproduce_device_name();
 /// Throws likewise.
 [[nodiscard]] ReproducePlatform make_reproduce_platform(std::int64_t kv_bytes, std::optional<DeviceProfile> profile);
+
+/// For the section regret: all routes of this machine's GPU. Throws likewise.
+[[nodiscard]] std::unique_ptr<calibrate::StepTimer> make_regret_timer();
 
 }  // namespace pkv::cli
