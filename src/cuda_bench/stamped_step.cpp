@@ -5,8 +5,11 @@
 #include "cuda_support/check.hpp"
 #include "cuda_support/memory.hpp"
 #include "cuda_support/stream.hpp"
+#include "persistentkv/core/error.hpp"
 #include "readers.hpp"
 #include "rotating_pool.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
@@ -22,8 +25,16 @@ using cuda::DeviceArray;
 
 namespace {
 
-constexpr int kMostWarps = 1 << 15;
-constexpr int kStampsPerWarp = 128;
+/// Room for stamps: `stream` has few warps with many segments, listed plans have many with few.
+struct Room {
+  int warps;
+  int stamps_per_warp;
+};
+constexpr Room kStreamRoom{1 << 13, 1 << 9};
+constexpr Room kListedRoom{1 << 17, 1 << 5};
+static_assert(kStreamRoom.warps * kStreamRoom.stamps_per_warp == kListedRoom.warps * kListedRoom.stamps_per_warp);
+
+constexpr const Room& room_of(Schedule schedule) { return schedule == Schedule::kStream ? kStreamRoom : kListedRoom; }
 
 timeline::Event event_of(CudaStampKind kind) {
   switch (kind) {
@@ -74,8 +85,8 @@ struct StampedSteps::State {
         pool(of.shape, of.dtype, of.page_size, std::max<std::int64_t>(2 * pages, 1), of.seed),
         l2(backend->device()),
         pairs(2 * clock_pairs_count(backend->device().num_sms)),
-        warps(kMostWarps),
-        stamps(std::int64_t{kMostWarps} * kStampsPerWarp) {
+        warps(kListedRoom.warps),
+        stamps(std::int64_t{kListedRoom.warps} * kListedRoom.stamps_per_warp) {
     std::vector<std::int32_t> order(static_cast<std::size_t>(2 * pages));
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), std::mt19937_64(of.seed));
@@ -118,7 +129,7 @@ struct StampedSteps::State {
     prepared.run(layer, stream.handle(), options);
   }
 
-  timeline::StampedRun take_stamps();
+  timeline::StampedRun take_stamps(Schedule schedule);
 
   StampedStepConfig config;
   std::unique_ptr<CudaBackend> backend;
@@ -135,7 +146,8 @@ struct StampedSteps::State {
   std::int64_t out_bytes = 0;
 };
 
-timeline::StampedRun StampedSteps::State::take_stamps() {
+timeline::StampedRun StampedSteps::State::take_stamps(Schedule schedule) {
+  const Room& room = room_of(schedule);
   timeline::StampedRun run;
   run.num_sms = backend->device().num_sms;
   std::vector<DeviceClockPair> host_pairs;
@@ -143,18 +155,23 @@ timeline::StampedRun StampedSteps::State::take_stamps() {
   run.clocks.reserve(host_pairs.size());
   for (const DeviceClockPair& pair : host_pairs) run.clocks.push_back({pair.sm, pair.clock, pair.ns});
   std::vector<CudaStampedWarp> host_warps;
-  download(host_warps, warps.get(), kMostWarps);
+  download(host_warps, warps.get(), static_cast<std::size_t>(room.warps));
+  if (host_warps.back().stamps != 0) {
+    throw Unsupported(fmt::format("{} launches {} warps or more for this step, must be fewer for a timeline",
+                                  to_string(schedule), room.warps));
+  }
   while (!host_warps.empty() && host_warps.back().stamps == 0) host_warps.pop_back();
   std::vector<CudaStamp> host_stamps;
-  download(host_stamps, stamps.get(), host_warps.size() * kStampsPerWarp);
+  download(host_stamps, stamps.get(), host_warps.size() * static_cast<std::size_t>(room.stamps_per_warp));
   const int group = config.shape.group_size();
   const int passes = (group + 15) / 16;  // of a group of query heads: the engine's kernels take 16 of them at a time
   for (std::size_t w = 0; w < host_warps.size(); ++w) {
     const CudaStampedWarp& warp = host_warps[w];
-    const int kept = std::min(warp.stamps, kStampsPerWarp);
+    const int kept = std::min(warp.stamps, room.stamps_per_warp);
     run.dropped += warp.stamps - kept;
     for (int i = 0; i < kept; ++i) {
-      const CudaStamp& s = host_stamps[w * kStampsPerWarp + static_cast<std::size_t>(i)];
+      const CudaStamp& s =
+          host_stamps[w * static_cast<std::size_t>(room.stamps_per_warp) + static_cast<std::size_t>(i)];
       run.stamps.push_back({event_of(s.kind), warp.launch, warp.cta, warp.warp, s.sm, s.clock, s.row, s.unit / passes,
                             s.token_begin, s.token_end});
     }
@@ -187,7 +204,8 @@ StampedStep StampedSteps::run(Schedule schedule, const PlanOptions& options) {
   result.plan_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
   const std::unique_ptr<CudaPreparedStep> ahead = s.prepare(1, schedule, options);
 
-  const CudaTimeline buffer{s.stamps.get(), s.warps.get(), kMostWarps, kStampsPerWarp};
+  const Room& room = room_of(schedule);
+  const CudaTimeline buffer{s.stamps.get(), s.warps.get(), room.warps, room.stamps_per_warp};
   CudaRunOptions stamped;
   stamped.timeline = &buffer;
   stamped.programmatic_dependent_launch = s.config.chained;
@@ -197,7 +215,9 @@ StampedStep StampedSteps::run(Schedule schedule, const PlanOptions& options) {
   }
   std::vector<timeline::StepTimeline> rounds;
   for (int round = 0; round <= s.config.rounds; ++round) {
-    check(cudaMemsetAsync(s.warps.get(), 0, kMostWarps * sizeof(CudaStampedWarp), s.stream.handle()), "cudaMemset");
+    check(cudaMemsetAsync(s.warps.get(), 0, static_cast<std::size_t>(room.warps) * sizeof(CudaStampedWarp),
+                          s.stream.handle()),
+          "cudaMemset");
     s.l2.evict(s.stream.handle());
     const int sms = device().num_sms;
     read_clock_pairs(s.pairs.get(), sms, s.stream.handle());
@@ -205,7 +225,7 @@ StampedStep StampedSteps::run(Schedule schedule, const PlanOptions& options) {
     s.run(*prepared, 0, stamped);
     read_clock_pairs(s.pairs.get() + clock_pairs_count(sms), sms, s.stream.handle());
     s.stream.wait("a stamped step");
-    if (round > 0) rounds.push_back(timeline::make_timeline(s.take_stamps()));
+    if (round > 0) rounds.push_back(timeline::make_timeline(s.take_stamps(schedule)));
   }
   std::sort(rounds.begin(), rounds.end(), [](const auto& a, const auto& b) { return a.duration_us < b.duration_us; });
   for (const timeline::StepTimeline& round : rounds) result.durations_us.push_back(round.duration_us);

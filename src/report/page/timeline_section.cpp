@@ -49,6 +49,8 @@ nlohmann::json bar_json(const Bar& bar) {
   return json;
 }
 
+constexpr std::size_t kMostBars = 30000;  // browsers draw no more in bearable time
+
 std::string lanes_plot(const Step& step, double end_us) {
   const timeline::Layout layout = timeline::lay_out(step.timeline);
   const timeline::SmShares shares = timeline::sm_shares(step.timeline);
@@ -56,8 +58,13 @@ std::string lanes_plot(const Step& step, double end_us) {
       "timeline", step.route + ", " + step.workload,
       fmt::format("{:.1f} us from the first CTA's start to the last one's exit; KV was in flight {:.0f}% of the SMs' "
                   "time. A lane is an SM, a bar a warp at a segment; a colour is a row, a shade a KV head; grey: a "
-                  "CTA that reads nothing yet, or no more; the darkest: joining and merging.",
+                  "CTA that reads nothing yet, or no more; the colour of the text: joining and merging.",
                   step.timeline.duration_us, 100.0 * shares.in_flight)};
+  if (layout.bars.size() > kMostBars) {
+    return fmt::format(
+        "<p>{}, {}: {} CTAs with {} segments are too many to be drawn here; pkv timeline --svg does.</p>\n",
+        escaped(step.route), escaped(step.workload), step.timeline.ctas.size(), step.timeline.tasks.size());
+  }
   for (const Bar& bar : layout.bars)
     if (bar.end_us > bar.begin_us) plot.rows.push_back(bar_json(bar));
   plot.signals = {{"lanes", layout.sm_of_lane.size()}, {"end", end_us}, {"stop", step.timeline.duration_us}};
