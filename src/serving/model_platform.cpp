@@ -13,10 +13,11 @@ namespace {
 
 class ModelExecutor final : public StepExecutor {
  public:
-  ModelExecutor(const StepModel& model, Route route) : model_(model), route_(route) {}
+  ModelExecutor(const StepModel& model, Route route, const PlanOptions& plan)
+      : model_(model), route_(route), plan_(plan) {}
 
   [[nodiscard]] StepTimes run(const StepView& step, const StepAsk& /*ask*/) override {
-    const StepEstimate estimate = model_.estimate(step, route_).value();  // the platform has asked before
+    const StepEstimate estimate = model_.estimate(step, route_, plan_).value();  // the platform has asked before
     StepTimes times;
     times.route = estimate.route;
     times.attention_us = estimate.attention_us;
@@ -28,12 +29,14 @@ class ModelExecutor final : public StepExecutor {
  private:
   const StepModel& model_;
   Route route_;
+  PlanOptions plan_;
 };
 
 }  // namespace
 
-ModelPlatform::ModelPlatform(DeviceProfile profile, const AttentionShape& shape, DType dtype, int layers)
-    : model_(std::move(profile), shape, dtype, layers) {}
+ModelPlatform::ModelPlatform(DeviceProfile profile, const AttentionShape& shape, DType dtype, int layers,
+                             PlanOptionsOf plan)
+    : model_(std::move(profile), shape, dtype, layers), plan_(std::move(plan)) {}
 
 std::string ModelPlatform::why_not(Route route) const {
   const std::array<std::int32_t, 1> token{1};  // whether there is an estimate does not depend on lengths
@@ -47,7 +50,7 @@ std::string ModelPlatform::why_not(Route route) const {
 
 std::unique_ptr<StepExecutor> ModelPlatform::executor(Route route) {
   if (const std::string why = why_not(route); !why.empty()) throw Unsupported(why);
-  return std::make_unique<ModelExecutor>(model_, route);
+  return std::make_unique<ModelExecutor>(model_, route, plan_ ? plan_(route) : PlanOptions{});
 }
 
 std::string ModelPlatform::name() const {

@@ -9,8 +9,8 @@ namespace pkv::serving {
 
 class ModelPlatform final : public ServingPlatform {
  public:
-  /// Throws InvalidArgument as StepModel does.
-  ModelPlatform(DeviceProfile profile, const AttentionShape& shape, DType dtype, int layers);
+  /// Throws InvalidArgument as StepModel does. `plan` may be empty: the defaults.
+  ModelPlatform(DeviceProfile profile, const AttentionShape& shape, DType dtype, int layers, PlanOptionsOf plan = {});
 
   [[nodiscard]] std::string why_not(Route route) const override;
   [[nodiscard]] std::unique_ptr<StepExecutor> executor(Route route) override;
@@ -19,6 +19,7 @@ class ModelPlatform final : public ServingPlatform {
 
  private:
   StepModel model_;
+  PlanOptionsOf plan_;
 };
 
 }  // namespace pkv::serving

@@ -11,10 +11,12 @@ namespace pkv::serving {
 
 namespace {
 
+PlanOptions plan_of(const PlanOptionsOf& plan, Route route) { return plan ? plan(route) : PlanOptions{}; }
+
 RuntimeOptions runtime_options(const RoutedOptions& options, Route route) {
   RuntimeOptions wanted;
   wanted.route = route;
-  wanted.plan = options.plan;
+  wanted.plan = plan_of(options.plan, route);
   wanted.layers_per_plan = options.layers;
   return wanted;
 }
@@ -30,7 +32,7 @@ std::string why_not(const RoutedOptions& options, const std::vector<std::shared_
 
 RoutedRuntime::RoutedRuntime(const RoutedOptions& options, const std::vector<std::shared_ptr<Backend>>& backends,
                              Route route)
-    : runtime_(options.profile, backends, runtime_options(options, route)) {
+    : runtime_(options.profile, backends, runtime_options(options, route)), plan_(plan_of(options.plan, route)) {
   if (const std::string why = why_not(options, backends, route); !why.empty())
     throw Unsupported(fmt::format("route is {}, which nobody here has: {}", to_string(route), why));
   if (options.profile) model_.emplace(*options.profile, options.shape, options.dtype, options.layers);
@@ -43,7 +45,9 @@ RuntimeStep RoutedRuntime::prepare(const StepView& view, const Step& step, const
   const RuntimeDecision& decision = prepared.decision();
   times.route = decision.route;
   if (!model_) return prepared;
-  if (const auto estimate = model_->estimate(view, decision.route, decision.splits)) {
+  PlanOptions plan = plan_;
+  plan.splits = decision.splits;
+  if (const auto estimate = model_->estimate(view, decision.route, plan)) {
     times.model_attention_us = estimate->attention_us;
     times.model_plan_us = estimate->plan_us;
   }

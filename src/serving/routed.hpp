@@ -24,8 +24,8 @@ struct RoutedOptions {
   int layers = 32;         ///< that share a plan, for the profile's estimates
   std::uint32_t seed = 1;  ///< of K, V and the queries
   std::optional<DeviceProfile> profile =
-      std::nullopt;       ///< for the policy, and to compare its estimates with what is measured
-  PlanOptions plan = {};  ///< of every route
+      std::nullopt;         ///< for the policy, and to compare its estimates with what is measured
+  PlanOptionsOf plan = {};  ///< of each route; empty: the defaults
 };
 
 /// Empty if one of the backends has the route for the shape, dtype and page size, else each one's reason. For
@@ -44,6 +44,7 @@ class RoutedRuntime {
  private:
   Runtime runtime_;
   std::optional<StepModel> model_;
+  PlanOptions plan_;
 };
 
 /// Since a time of the steady clock.

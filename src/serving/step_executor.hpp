@@ -6,6 +6,7 @@
 #include "persistentkv/policy/router.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ struct StepAsk {
   bool limit = false;
   bool check = false;
 };
+
+/// How a route is told to cut; of kPolicy, every route that it chooses.
+using PlanOptionsOf = std::function<PlanOptions(Route)>;
 
 /// One route's: it may keep what it knows from one step to the next.
 class StepExecutor {

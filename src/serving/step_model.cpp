@@ -7,11 +7,11 @@ namespace pkv::serving {
 StepModel::StepModel(DeviceProfile profile, const AttentionShape& shape, DType dtype, int layers)
     : router_(std::move(profile)), shape_(shape), dtype_(dtype), layers_(layers) {}
 
-std::optional<StepEstimate> StepModel::estimate(const StepView& step, Route route, int splits) const {
+std::optional<StepEstimate> StepModel::estimate(const StepView& step, Route route, const PlanOptions& options) const {
   PolicyInput input;
   input.step = {.shape = shape_, .lengths = step.lengths, .capacity_tokens = step.capacity_tokens};
   input.dtype = dtype_;
-  input.options.splits = splits;
+  input.options = options;
   input.page_size = step.page_size;
   input.layers_per_plan = layers_;
   const RouteOffer offer = route == Route::kPolicy ? RouteOffer{} : RouteOffer{RouteSet{route}, route};

@@ -24,8 +24,9 @@ class StepModel {
   [[nodiscard]] const DeviceProfile& profile() const noexcept { return router_.profile(); }
 
   /// Nothing where the profile does not cover the shape, or has nothing fitted for the route. kPolicy: the profile's
-  /// choice. `splits` as in PlanOptions, `device_name` as in PolicyInput.
-  [[nodiscard]] std::optional<StepEstimate> estimate(const StepView& step, Route route, int splits = 0) const;
+  /// choice. `options` are the run's.
+  [[nodiscard]] std::optional<StepEstimate> estimate(const StepView& step, Route route,
+                                                     const PlanOptions& options = {}) const;
 
  private:
   Router router_;

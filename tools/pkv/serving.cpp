@@ -75,7 +75,8 @@ class ServingCommand {
 
   [[nodiscard]] std::unique_ptr<serving::ServingPlatform> make_platform() const {
     if (request_.backend == "model")
-      return std::make_unique<serving::ModelPlatform>(*profile_, options_.shape, options_.dtype, options_.layers);
+      return std::make_unique<serving::ModelPlatform>(*profile_, options_.shape, options_.dtype, options_.layers,
+                                                      plan_of());
     const ServingPlatformOptions wanted{.routed = {.shape = options_.shape,
                                                    .dtype = options_.dtype,
                                                    .page_size = options_.batching.page_size,
@@ -83,11 +84,18 @@ class ServingCommand {
                                                    .layers = options_.layers,
                                                    .seed = request_.family.seed,
                                                    .profile = profile_,
-                                                   .plan = request_.cut.plan},
+                                                   .plan = plan_of()},
                                         .max_active = options_.batching.max_active,
                                         .num_threads = request_.threads,
                                         .run_layers = request_.serving.run_layers};
     return request_.backend == "cuda" ? make_cuda_serving(wanted) : make_cpu_serving(wanted);
+  }
+
+  /// --splits N counts for the policy too, --splits SCHEDULE=N for that schedule's own run.
+  [[nodiscard]] serving::PlanOptionsOf plan_of() const {
+    return [cut = request_.cut](Route route) {
+      return cut.resolve(schedule_of(route).value_or(Schedule::kStream), std::nullopt);
+    };
   }
 
   [[nodiscard]] serving::MlpTimes mlp_times() const {
