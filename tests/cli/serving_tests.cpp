@@ -60,6 +60,17 @@ TEST(Serving, FromAProfileAloneIsReplayedTheSameEverywhere) {
   EXPECT_EQ(again["rows"], json["rows"]);
 }
 
+TEST(Serving, AProfileKnowsTheMlpToo) {
+  const TemporaryFolder folder;
+  std::ifstream paper(std::string(PKV_SOURCE_DIR) + "/profiles/rtx3060-paper.json");
+  nlohmann::json profile = nlohmann::json::parse(paper);
+  profile["mlp"] = {{{"batch", 1}, {"us", 500.0}}, {{"batch", 64}, {"us", 500.0}}};
+  const nlohmann::json json = serve("--backend model --requests 5 --routes policy --trace " + kTrace + " --profile " +
+                                    folder.write("mine.json", profile.dump()));
+  EXPECT_EQ(json["mlp"], "as measured for profile rtx3060-paper");
+  EXPECT_EQ(json["rows"][0]["mlp_us"], 500.0);
+}
+
 TEST(Serving, OnTheCpuEachRouteServesTheSameRequests) {
   const nlohmann::json json = serve(
       "--serve --routes all --requests 6 --steps 40 --kv-budget-gib 0.02 --share-prefixes --prefill inline "
