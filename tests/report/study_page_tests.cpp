@@ -114,6 +114,7 @@ TEST_F(StudyPage, OfTheStudyHasRatiosWithDeviationsAndPublishedFigures) {
   EXPECT_EQ(values(plots[3]).size(), 2U);
   EXPECT_THAT(html, HasSubstr("1.250 \u00b1 0.050"));
   EXPECT_THAT(html, HasSubstr("something was odd"));
+  EXPECT_THAT(html, HasSubstr("trace-x"));
 
   nlohmann::json json = testing::reproduce_sample();
   for (auto& [clock, bases] : json["summary"][0]["ratios"].items())

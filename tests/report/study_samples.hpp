@@ -86,7 +86,11 @@ inline nlohmann::json reproduce_sample() {
        {"seeds", 5},
        {"ratios", ratios_sample()},
        {"published", {{"event", {{"mean", 1.1}, {"std", 0.01}}}, {"wall", {{"mean", 1.2}, {"std", 0.01}}}}}}};
-  json["regret"] = regrets_sample();
+  json["regret"]["all"] = regrets_sample();
+  json["regret"]["workloads"] = {{{"workload", "trace-x"},
+                                  {"group_size", 4},
+                                  {"policy", regret_of_sample("policy", 1.01)},
+                                  {"best_constant", regret_of_sample("stream", 1.02)}}};
   json["problems"] = {"something was odd"};
   return json;
 }

@@ -25,8 +25,6 @@ std::vector<Cell> cells_of(const ResultsRow& regret, const std::string& name) {
           regret.text("max_step")};
 }
 
-}  // namespace
-
 std::string regret_table(const ResultsRow& regrets, const std::string& title, const std::string& text) {
   Plot plot{"bars", title, text};
   plot.signals = {{"axis", "mean regret, %"}};
@@ -50,17 +48,24 @@ std::string regret_table(const ResultsRow& regrets, const std::string& title, co
                                       table);
 }
 
-std::string regret_section(const ResultsFile& file) {
+}  // namespace
+
+std::string regret_tables(const ResultsRow& regrets) {
   std::string html = regret_table(
-      file.root().object("all"), "Regret of the policy, and of always taking one route",
+      regrets.object("all"), "Regret of the policy, and of always taking one route",
       "How much longer a step takes than on the route that is best for it, in the mean over steps that the profile was "
       "not fitted on; the best is chosen on one half of the samples and scored on the other. Shorter is better.");
-  if (const auto without = file.root().object_or_none("without_stream")) {
+  if (const auto without = regrets.object_or_none("without_stream")) {
     html += regret_table(*without, "The same without stream",
                          "stream is neither chosen nor the best of a step: the study's own question.");
   }
+  return html;
+}
+
+std::string regret_by_workload(const std::vector<ResultsRow>& workloads) {
+  if (workloads.empty()) return "";
   std::vector<std::vector<Cell>> table;
-  for (const ResultsRow& row : file.rows()) {
+  for (const ResultsRow& row : workloads) {
     const ResultsRow policy = row.object("policy");
     const ResultsRow constant = row.object("best_constant");
     table.push_back({row.text("workload"),
@@ -72,10 +77,14 @@ std::string regret_section(const ResultsFile& file) {
                      {constant.positive("mean_ratio"), 4},
                      constant.text("name")});
   }
-  return html + html_table("By workload",
-                           {"workload", "G", "steps", "policy, mean ratio", "worst ratio", "worst, us",
-                            "best constant, mean ratio", "best constant"},
-                           table);
+  return html_table("Regret by workload",
+                    {"workload", "G", "steps", "policy, mean ratio", "worst ratio", "worst, us",
+                     "best constant, mean ratio", "best constant"},
+                    table);
+}
+
+std::string regret_section(const ResultsFile& file) {
+  return regret_tables(file.root()) + regret_by_workload(file.rows());
 }
 
 std::string calibrate_section(const ResultsFile& file) {

@@ -128,10 +128,8 @@ std::string reproduce_section(const ResultsFile& file) {
   for (const RatioPlot& plot : kRatioPlots) html += ratio_plot(summary, plot);
   if (!summary.empty()) html += ratio_table(summary);
   if (const auto regret = root.object_or_none("regret")) {
-    const ResultsRow all = regret->has("all") ? regret->object("all") : *regret;
-    html += regret_table(all, "Regret of the policy, and of always taking one route",
-                         "How much longer a step takes than on the route that is best for it, in the mean; the best is "
-                         "chosen on one half of the samples and scored on the other. Shorter is better.");
+    html += regret_tables(*regret);
+    if (regret->has("workloads")) html += regret_by_workload(regret->objects("workloads"));
   }
   return html + reproduce_tables(file);
 }
