@@ -120,7 +120,7 @@ Calibration calibrate(StepTimer& timer, const CalibrationOptions& options, const
     done += part.share;
   }
 
-  DeviceProfile profile;
+  DeviceProfile& profile = result.facts;
   profile.name = options.name;
   const TimerFacts& facts = timer.facts();
   profile.device_name = facts.device_name;
@@ -134,7 +134,7 @@ Calibration calibrate(StepTimer& timer, const CalibrationOptions& options, const
   profile.measured = timer.overheads(main, Lengths(8, tokens));
   profile.measured->merge_us_per_mib = merge_us_per_mib(timer, main);
   profile.cost = {TimeUnits::kSi, profile.measured->page_read_gb_per_s, 1.0, profile.measured->graph_node_us};
-  result.fitted = fit::fit_profile(std::move(profile), result.samples, options.choices, options.layers_per_plan);
+  result.fitted = fit::fit_profile(profile, result.samples, options.choices, options.layers_per_plan);
   result.seconds = watch.seconds();
   return result;
 }

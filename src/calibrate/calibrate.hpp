@@ -38,6 +38,7 @@ struct CalibrationOptions {
 };
 
 struct Calibration {
+  DeviceProfile facts;  ///< the profile before anything is fitted: name, provenance, device, constants
   fit::FittedProfile fitted;
   std::vector<fit::StepSample> samples;
   double seconds = 0;  ///< that it all took

@@ -182,16 +182,13 @@ class CpuTimer final : public StepTimer {
   [[nodiscard]] const TimerFacts& facts() const noexcept override { return facts_; }
 
   [[nodiscard]] std::unique_ptr<ShapeTimer> open(const TimedShape& shape, std::span<const Choice> choices, int rounds,
-                                                 const std::vector<Lengths>& steps) override {
-    std::int64_t pages = config_.pool_bytes / shape.page_size / shape.kv_bytes_per_token();
-    for (const Lengths& lengths : steps) pages = std::max(pages, pages_of(lengths, shape.page_size));
-    return std::make_unique<CpuShapeTimer>(*backend_, shape, choices, rounds, pages);
+                                                 const std::vector<Lengths>& /*steps*/) override {
+    return std::make_unique<CpuShapeTimer>(*backend_, shape, choices, rounds, pool_pages(shape));
   }
 
   [[nodiscard]] MeasuredOverheads overheads(const TimedShape& shape, const Lengths& lengths) override {
     constexpr int kRounds = 5;
-    const Pool pool(shape, std::max(pages_of(lengths, shape.page_size),
-                                    config_.pool_bytes / shape.page_size / shape.kv_bytes_per_token()));
+    const Pool pool(shape, std::max(pages_of(lengths, shape.page_size), pool_pages(shape)));
     Turns turns(pool, lengths);
     std::vector<double> gb_per_s, launch_us;
     for (int round = 0; round < kRounds; ++round) {
@@ -218,6 +215,10 @@ class CpuTimer final : public StepTimer {
   }
 
  private:
+  [[nodiscard]] std::int64_t pool_pages(const TimedShape& shape) const {
+    return std::max<std::int64_t>(config_.pool_bytes / shape.page_size / shape.kv_bytes_per_token(), 1);
+  }
+
   CpuTimerConfig config_;
   std::unique_ptr<Backend> backend_;
   KvReaders readers_;

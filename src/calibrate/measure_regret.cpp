@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <utility>
 
 namespace pkv::calibrate {
 
@@ -95,7 +96,7 @@ RegretRun measure_regret(StepTimer& timer, const DeviceProfile& profile, const R
   const Router router(profile);
   const std::vector<Choice> choices = choices_of(profile);
   const std::vector<int> group_sizes = group_sizes_of(profile, options);
-  RegretRun run;
+  std::vector<fit::StepSample> samples;
   double done = 0;
   for (const int group : group_sizes) {
     TimedShape shape;
@@ -109,15 +110,23 @@ RegretRun measure_regret(StepTimer& timer, const DeviceProfile& profile, const R
     time_steps(timer,
                {shape, steps_of(shape, router, options), choices, options.rounds,
                 (options.seconds - watch.seconds()) / left, 1},
-               run.samples, [&](double part) {
+               samples, [&](double part) {
                  if (progress) progress((done + part) / static_cast<double>(group_sizes.size()));
                });
     done += 1;
   }
-  const fit::RegretOptions how{options.layers_per_plan};
+  RegretRun run = judge(std::move(samples), profile, options.layers_per_plan);
+  run.seconds = watch.seconds();
+  return run;
+}
+
+RegretRun judge(std::vector<fit::StepSample> samples, const DeviceProfile& profile, int layers_per_plan) {
+  const Router router(profile);
+  const fit::RegretOptions how{layers_per_plan};
+  RegretRun run;
+  run.samples = std::move(samples);
   run.all = fit::regret_of(router, run.samples, how);
   run.workloads = by_workload(router, run.samples, how);
-  run.seconds = watch.seconds();
   return run;
 }
 

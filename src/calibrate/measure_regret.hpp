@@ -44,6 +44,9 @@ struct RegretRun {
   double seconds = 0;
 };
 
+/// The regret of a profile's choices on steps timed before. Throws InvalidArgument where there are none.
+[[nodiscard]] RegretRun judge(std::vector<fit::StepSample> samples, const DeviceProfile& profile, int layers_per_plan);
+
 /// Times every default choice and every candidate of the profile that runs here. The device must be the profile's, or
 /// the policy has nothing to say: throws InvalidArgument where it is not; also where a seed is the calibration's, or
 /// nothing runs.

@@ -126,7 +126,6 @@ class CudaTimer final : public StepTimer {
       return can.has_route(route) && can.why_not(shape.shape, shape.dtype, shape.page_size).empty();
     };
     if (serves(*backend_)) return true;
-    if (config_.pdl) return false;
     return std::any_of(config_.more_backends.begin(), config_.more_backends.end(),
                        [&](const auto& backend) { return serves(*backend); });
   }

@@ -15,7 +15,8 @@ namespace pkv::fit {
 
 namespace {
 
-constexpr std::array kMargins = {0.0, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1};
+constexpr std::array kMargins = {0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3};
+constexpr std::array kCautions = {0.0, 0.5, 1.0, 2.0, 3.0};
 constexpr double kAsGood = 2e-4;
 
 struct ShapeKey {
@@ -50,12 +51,14 @@ struct Fitted {
   RouteCandidate candidate;
   std::vector<double> cost_us;
   std::vector<double> predicted_us;
+  std::vector<double> error;  // mean, of the fit that each sample's shape has
 };
 
 Fitted fit_choice(std::span<const StepSample> samples, const std::vector<Group>& groups, const Choice& choice,
                   const FitterOptions& options, int layers) {
-  Fitted fitted{{choice.route, choice.splits}, std::vector<double>(samples.size(), -1.0), {}};
+  Fitted fitted{{choice.route, choice.splits}, std::vector<double>(samples.size(), -1.0), {}, {}};
   fitted.predicted_us = fitted.cost_us;
+  fitted.error.resize(samples.size());
   for (const Group& of : groups) {
     std::vector<const StepSample*> members;
     members.reserve(of.indices.size());
@@ -64,7 +67,10 @@ Fitted fit_choice(std::span<const StepSample> samples, const std::vector<Group>&
                                      [&](const StepSample* sample) { return sample->find(choice) != nullptr; });
     if (timed < kLeastFitSamples) continue;
     FittedRoute route = fit_route(members, choice, options);
-    for (std::size_t m = 0; m < members.size(); ++m) fitted.predicted_us[of.indices[m]] = route.predicted_us[m];
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      fitted.predicted_us[of.indices[m]] = route.predicted_us[m];
+      fitted.error[of.indices[m]] = route.fit.error.mean;
+    }
     fitted.candidate.fits.push_back(route.fit);
   }
   if (fitted.candidate.fits.empty()) return fitted;
@@ -106,16 +112,19 @@ double mean_ratio_of(const std::vector<Fitted>& all, const Fitted& safe) {
   return sum / steps;
 }
 
-/// The same of the router's rule with `margin`, the first of `all` being the safe route.
-double mean_ratio_of(const std::vector<Fitted>& all, double margin) {
+/// The same of the router's rule, the first of `all` being the safe route.
+double mean_ratio_of(const std::vector<Fitted>& all, double caution, double margin) {
+  const auto cautious_us = [&](const Fitted& fitted, std::size_t i) {
+    return fitted.predicted_us[i] * (1 + caution * fitted.error[i]);
+  };
   double sum = 0;
   int steps = 0;
   for (std::size_t i = 0; i < all.front().cost_us.size(); ++i) {
     const Fitted* best = &all.front();
     if (best->cost_us[i] < 0) continue;  // nobody runs it: the safe route runs what any does
     for (const Fitted& fitted : all)
-      if (fitted.predicted_us[i] >= 0 && fitted.predicted_us[i] < best->predicted_us[i]) best = &fitted;
-    if (best->predicted_us[i] >= all.front().predicted_us[i] * (1 - margin)) best = &all.front();
+      if (fitted.cost_us[i] >= 0 && cautious_us(fitted, i) < cautious_us(*best, i)) best = &fitted;
+    if (cautious_us(*best, i) >= cautious_us(all.front(), i) * (1 - margin)) best = &all.front();
     sum += best->cost_us[i] / least_cost(all, i);
     ++steps;
   }
@@ -134,6 +143,30 @@ void move_safe_route_first(std::vector<Fitted>& all) {
   if (safe == all.size()) throw InvalidArgument("choices have none that runs every step, must have one");
   std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(safe),
               all.begin() + static_cast<std::ptrdiff_t>(safe) + 1);
+}
+
+/// Of the rules that cost least over the steps, within kAsGood, the one that stays closest to the safe route.
+void set_caution(DeviceProfile& profile, const std::vector<Fitted>& all, ExpectedRegret& regret) {
+  std::array<std::array<double, kMargins.size()>, kCautions.size()> ratios{};
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t c = 0; c < kCautions.size(); ++c) {
+    for (std::size_t m = 0; m < kMargins.size(); ++m) {
+      ratios[c][m] = mean_ratio_of(all, kCautions[c], kMargins[m]);
+      least = std::min(least, ratios[c][m]);
+    }
+  }
+  for (std::size_t m = 0; m < kMargins.size(); ++m) {
+    for (std::size_t c = 0; c < kCautions.size(); ++c) {
+      if (ratios[c][m] > least + kAsGood) continue;
+      profile.margin = kMargins[m];
+      profile.caution = kCautions[c];
+      regret.policy = ratios[c][m];
+    }
+  }
+  const auto& costs = all.front().cost_us;
+  regret.steps = static_cast<int>(std::count_if(costs.begin(), costs.end(), [](double us) { return us >= 0; }));
+  regret.no_margin = ratios[0][0];
+  regret.safe_route = mean_ratio_of(all, all.front());
 }
 
 template <class T>
@@ -160,18 +193,7 @@ FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> sam
   move_safe_route_first(all);
 
   FittedProfile result;
-  std::array<double, kMargins.size()> ratios{};
-  std::transform(kMargins.begin(), kMargins.end(), ratios.begin(),
-                 [&](double margin) { return mean_ratio_of(all, margin); });
-  const double least = *std::min_element(ratios.begin(), ratios.end());
-  const auto judged =
-      std::count_if(all.front().cost_us.begin(), all.front().cost_us.end(), [](double us) { return us >= 0; });
-  result.regret = {static_cast<int>(judged), least, ratios.front(), mean_ratio_of(all, all.front())};
-  for (std::size_t i = 0; i < kMargins.size(); ++i) {
-    if (ratios[i] > least + kAsGood) continue;
-    profile.margin = kMargins[i];
-    result.regret.policy = ratios[i];
-  }
+  set_caution(profile, all, result.regret);
 
   profile.group_sizes.clear();
   profile.head_dims.clear();

@@ -16,7 +16,7 @@ namespace pkv::fit {
 /// it. Ratios are costs over the smallest measured cost.
 struct ExpectedRegret {
   int steps = 0;
-  double policy = 1;      ///< mean ratio, with the margin
+  double policy = 1;      ///< mean ratio, with caution and margin
   double no_margin = 1;   ///< the smallest estimate wherever it is
   double safe_route = 1;  ///< always the safe route
 };
@@ -26,11 +26,12 @@ struct FittedProfile {
   ExpectedRegret regret;
 };
 
-/// Fills `profile`'s calibrated shapes, candidates, safe route and margin from the samples; name, device, constants and
-/// provenance are the caller's, and stay. A choice is a candidate where it has fits for any shape, in the order given
-/// but with the safe route's first; that is the route which, always taken, costs least over the steps, of those that
-/// run all of them. The margin is the largest of those tried that costs no more than another, within 0.02 %.
-/// Throws InvalidArgument where no choice has kLeastFitSamples samples of a shape, or none runs every step.
+/// Fills `profile`'s calibrated shapes, candidates, safe route, caution and margin from the samples; name, device,
+/// constants and provenance are the caller's, and stay. A choice is a candidate where it has fits for any shape, in the
+/// order given but with the safe route's first; that is the route which, always taken, costs least over the steps, of
+/// those that run all of them. Of the margins and cautions tried, those that cost no more than others, within 0.02 %,
+/// and the largest of them. Throws InvalidArgument where no choice has kLeastFitSamples samples of a shape, or none
+/// runs every step.
 [[nodiscard]] FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> samples,
                                         std::span<const Choice> choices, int layers_per_plan = 32);
 

@@ -31,6 +31,21 @@ double dot(const CostTerms& terms, const CostTerms& us) {
 /// Profiles are read by people too: six digits say more than was measured.
 double rounded(double value) { return std::stod(fmt::format("{:.6g}", value)); }
 
+/// Clears the terms that fewer than kLeastRows rows have to speak of: a coefficient made from one or two steps would be
+/// those steps' error, and huge where the term is small.
+void drop_rare(std::vector<double>& a) {
+  constexpr int kLeastRows = 4;
+  constexpr double kToSpeakOf = 0.01;  // of the largest
+  for (std::size_t term = 0; term < kNumCostTerms; ++term) {
+    double largest = 0;
+    for (std::size_t i = term; i < a.size(); i += kNumCostTerms) largest = std::max(largest, a[i]);
+    int rows = 0;
+    for (std::size_t i = term; i < a.size(); i += kNumCostTerms) rows += a[i] > kToSpeakOf * largest ? 1 : 0;
+    if (rows >= kLeastRows) continue;
+    for (std::size_t i = term; i < a.size(); i += kNumCostTerms) a[i] = 0;
+  }
+}
+
 /// The coefficients of all rows but those of one fold; -1: of all.
 CostTerms coefficients(const std::vector<Row>& rows, int fold, int folds) {
   std::vector<double> a, b;
@@ -41,6 +56,7 @@ CostTerms coefficients(const std::vector<Row>& rows, int fold, int folds) {
     for (const double term : row.terms) a.push_back(term / row.us);
     b.push_back(1.0);
   }
+  drop_rare(a);
   const std::vector<double> found = solve_nnls(a, b, static_cast<int>(kNumCostTerms));
   CostTerms us{};
   std::transform(found.begin(), found.end(), us.begin(), rounded);

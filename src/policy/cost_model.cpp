@@ -93,6 +93,7 @@ CostEstimate estimate_by_formula(const DeviceProfile& profile, Route route, int 
   estimate.launch_us = work.launches * cost.launch_us;
   estimate.merge_us = us_of_mib(cost, estimate.merge_mib);
   estimate.total_us = estimate.kv_us * estimate.underfill + estimate.launch_us + estimate.merge_us;
+  estimate.cautious_us = estimate.total_us;
   return estimate;
 }
 
@@ -144,6 +145,7 @@ CostEstimate estimate_by_fit(const DeviceProfile& profile, const RouteCandidate&
                        input.layers_per_plan;
     estimate.total_us += estimate.plan_us;
   }
+  estimate.cautious_us = estimate.total_us * (1 + profile.caution * fit.error.mean);
   return estimate;
 }
 

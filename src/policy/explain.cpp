@@ -65,15 +65,18 @@ std::string reason_for(const Decision& decision, const std::string& not_covered,
   if (standing.size() == 1)
     return fmt::format("the only candidate that the gates leave{}", all_offered ? "" : " of those offered");
   std::string others;
-  double chosen_us = 0, smallest_us = standing.front()->estimate.total_us;
+  double chosen_us = 0, chosen_cautious_us = 0, least_cautious_us = standing.front()->estimate.cautious_us;
   for (const RouteVerdict* verdict : standing) {
-    smallest_us = std::min(smallest_us, verdict->estimate.total_us);
-    if (verdict->chosen)
-      chosen_us = verdict->estimate.total_us;
-    else
-      others += fmt::format("{}{} {:.1f}", others.empty() ? "" : ", ", label(*verdict), verdict->estimate.total_us);
+    const CostEstimate& estimate = verdict->estimate;
+    least_cautious_us = std::min(least_cautious_us, estimate.cautious_us);
+    if (verdict->chosen) {
+      chosen_us = estimate.total_us;
+      chosen_cautious_us = estimate.cautious_us;
+    } else {
+      others += fmt::format("{}{} {:.1f}", others.empty() ? "" : ", ", label(*verdict), estimate.total_us);
+    }
   }
-  if (smallest_us < chosen_us) {
+  if (least_cautious_us < chosen_cautious_us) {
     return fmt::format("the safe route, {:.1f} us, which no estimate is below by the margin of {:.1f} % ({})",
                        chosen_us, margin * 100, others);
   }

@@ -267,6 +267,7 @@ DeviceProfile parse_profile(std::string_view text, const std::string& source) {
   root.each("candidates", [&](const json& value, const std::string& path) {
     profile.candidates.push_back(read_candidate(document, value, path));
   });
+  if (root.has("caution")) profile.caution = root.number("caution");
   if (root.has("margin")) profile.margin = root.number("margin");
   if (root.has("measured")) profile.measured = read_measured(root.object("measured"));
   if (root.has("mlp")) {
@@ -352,6 +353,7 @@ std::string profile_to_json(const DeviceProfile& profile) {
       {"candidates", candidates},
       {"gates", gates},
   };
+  if (profile.caution != 0) root["caution"] = profile.caution;
   if (profile.margin != 0) root["margin"] = profile.margin;
   if (profile.measured) {
     root["measured"] = {{"page_read_gb_per_s", profile.measured->page_read_gb_per_s},

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <memory_resource>
+#include <span>
 
 namespace pkv::detail {
 
@@ -109,19 +110,33 @@ RouteWork fitted_stream(int num_sms, const PolicyInput& input, const StepSummary
   return work;
 }
 
-/// FlashInfer cuts rows into the smallest chunks with which no more (row, chunk, KV head) are left than slots; with as
-/// many rows and heads as slots it cuts none. A row's last chunk is taken to be half full.
+/// Chunks that all rows make.
+double count_chunks(std::span<const std::int32_t> lengths, double chunk_tokens) {
+  const double chunks_per_token = 1 / chunk_tokens;
+  std::int64_t chunks = 0;
+  for (const std::int32_t tokens : lengths)
+    if (tokens > 0) chunks += static_cast<std::int64_t>((tokens - 1) * chunks_per_token) + 1;
+  return static_cast<double>(chunks);
+}
+
+/// FlashInfer cuts rows into the smallest chunks with which there are no more (row, chunk, KV head) than slots, by
+/// bisection; with as many rows and heads as slots it cuts none.
 RouteWork fitted_flashinfer(double slots, const PolicyInput& input, const StepSummary& step) {
   constexpr double kLeastChunkTokens = 128;
+  constexpr int kBisections = 9;
   const AttentionShape& shape = input.step.shape;
-  const auto rows = static_cast<double>(step.active_rows);
   const auto tokens = static_cast<double>(step.kv_tokens);
   const auto longest = static_cast<double>(step.longest_row_tokens);
-  const double row_slots = slots / shape.num_kv_heads;
-  double chunk = longest, chunks = rows;
-  if (rows < row_slots && tokens > 0) {
-    chunk = std::min(longest, std::max(kLeastChunkTokens, tokens / (row_slots - rows / 2)));
-    chunks = std::max(rows, tokens / chunk + (chunk < longest ? rows / 2 : 0.0));
+  const double row_slots = std::floor(slots / shape.num_kv_heads);
+  double chunk = longest, chunks = static_cast<double>(step.active_rows);
+  if (chunks < row_slots && longest > kLeastChunkTokens) {
+    double low = std::max(kLeastChunkTokens, tokens / row_slots);
+    for (int i = 0; i < kBisections && low < chunk; ++i) {
+      const double middle = i == 0 ? low : (low + chunk) / 2;  // often no row has a part of a chunk to spare
+      const double here = count_chunks(input.step.lengths, middle);
+      (here <= row_slots ? chunk : low) = middle;
+      if (here <= row_slots) chunks = here;
+    }
   }
   RouteWork work{.ctas = chunks * shape.num_kv_heads, .launches = chunk < longest ? 2 : 1};
   if (chunk < longest) {

@@ -24,17 +24,20 @@ Ruling detail::rule(const DeviceProfile& profile, const PolicyInput& input, cons
   struct Estimated {
     const RouteCandidate* candidate = nullptr;
     double us = 0;
+    double cautious_us = 0;
   };
   Estimated best, trusted;
   for (const RouteCandidate& candidate : profile.candidates) {
     if (!offer.routes.contains(candidate.route) || !estimates(candidate, input) ||
         failed_gate(profile, candidate.route, step) != nullptr)
       continue;
-    const Estimated here{&candidate, estimate_cost(profile, candidate, input, step).total_us};
-    if (best.candidate == nullptr || here.us < best.us) best = here;
+    const CostEstimate estimate = estimate_cost(profile, candidate, input, step);
+    const Estimated here{&candidate, estimate.total_us, estimate.cautious_us};
+    if (best.candidate == nullptr || here.cautious_us < best.cautious_us) best = here;
     if (trusted.candidate == nullptr && candidate.route == profile.safe_route) trusted = here;
   }
-  if (trusted.candidate != nullptr && profile.margin > 0 && best.us >= trusted.us * (1 - profile.margin))
+  if (trusted.candidate != nullptr && profile.margin > 0 &&
+      best.cautious_us >= trusted.cautious_us * (1 - profile.margin))
     best = trusted;
   if (best.candidate != nullptr)
     return {choice_of(best.candidate->route, best.candidate->splits, input), Grounds::kEstimate, best.us};

@@ -11,7 +11,9 @@ namespace pkv::cli {
 
 void add_replay(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_calibrate(CLI::App& app);
 void add_plan(CLI::App& app);
+void add_regret(CLI::App& app);
 void add_report(CLI::App& app);
 void add_reproduce(CLI::App& app);
 void add_route(CLI::App& app);

@@ -46,8 +46,10 @@ int main(int argc, char** argv) try {
   pkv::cli::add_bench(app);
   pkv::cli::add_plan(app);
   pkv::cli::add_timeline(app);
+  pkv::cli::add_calibrate(app);
   pkv::cli::add_route(app);
   pkv::cli::add_reproduce(app);
+  pkv::cli::add_regret(app);
   pkv::cli::add_report(app);
   pkv::cli::add_trace(app);
   pkv::cli::add_info(app);

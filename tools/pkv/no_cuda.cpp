@@ -6,6 +6,7 @@
 #include "replay_platform.hpp"
 #include "reproduce_platform.hpp"
 #include "serving_platform.hpp"
+#include "step_timers.hpp"
 #include "timeline.hpp"
 
 namespace pkv::cli {
@@ -22,6 +23,11 @@ std::unique_ptr<Backend> make_cuda_engine() {
 void bench_cuda(const BenchOptions& /*options*/) { require_cuda_device(); }
 
 void timeline_cuda(const TimelineOptions& /*options*/) { require_cuda_device(); }
+
+std::unique_ptr<calibrate::StepTimer> make_cuda_step_timer(const TimerOptions& /*options*/) {
+  require_cuda_device();
+  return nullptr;
+}
 
 ReplayPlatform make_cuda_platform(const PlatformOptions& /*options*/) {
   require_cuda_device();

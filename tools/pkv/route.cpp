@@ -27,6 +27,7 @@ constexpr const char* kExamples = R"(Examples:
   pkv route --lengths 40045,7017,3738,8537,2048,2048,2048,2048
   pkv route --family bucketed --profile rtx3060-paper-timed
   pkv route --backend cpu --lengths 40045,7017
+  pkv route --explain --profile my-gpu.json --lengths 40045,7017
   pkv route --family zipf --all-steps)";
 
 struct RouteCommand {
@@ -36,6 +37,8 @@ struct RouteCommand {
   std::string profile = "rtx3060-paper";
   std::vector<std::string> profile_dirs;
   std::string backend;
+  int layers_per_plan = 32;
+  bool explain = true;
   bool all_steps = false;
   std::string json;
 
@@ -51,6 +54,8 @@ PolicyInput RouteCommand::input(std::span<const std::int32_t> lengths) const {
   input.step = {shape.shape, lengths, {}};
   input.dtype = shape.parsed_dtype();
   input.options = cut.resolve(Schedule::kWorkqueue, std::nullopt);
+  input.page_size = shape.page_size;
+  input.layers_per_plan = layers_per_plan;
   return input;
 }
 
@@ -75,7 +80,15 @@ void RouteCommand::count_choices(const Router& router) const {
 nlohmann::ordered_json decision_json(const Decision& decision) {
   nlohmann::ordered_json routes = nlohmann::ordered_json::array();
   for (const RouteVerdict& verdict : decision.routes) {
+    nlohmann::ordered_json terms_us = nlohmann::ordered_json::object();
+    for (const CostTerm term : kAllCostTerms)
+      if (at(verdict.estimate.terms_us, term) > 0)
+        terms_us[std::string(to_string(term))] = at(verdict.estimate.terms_us, term);
     routes.push_back({{"route", to_string(verdict.route)},
+                      {"splits", verdict.splits},
+                      {"fitted", verdict.estimate.is_fitted},
+                      {"terms_us", std::move(terms_us)},
+                      {"plan_us", verdict.estimate.plan_us},
                       {"estimate_us", verdict.estimate.total_us},
                       {"kv_us", verdict.estimate.kv_us},
                       {"underfill", verdict.estimate.underfill},
@@ -125,6 +138,14 @@ void add_route(CLI::App& app) {
   options->step.add_to(*command);
   CLI::Option* all_steps =
       command->add_flag("--all-steps", options->all_steps, "Count the choices over the steps that the paper measures");
+  command
+      ->add_flag("--explain", options->explain,
+                 "Every route with its estimate, term by term where it is fitted: what is printed anyway")
+      ->excludes(all_steps);
+  command
+      ->add_option("--layers", options->layers_per_plan,
+                   "Layers that share what the host plans, where that is fitted; 0: not counted")
+      ->capture_default_str();
   command->add_option("--backend", options->backend, "Only routes that this one has on this machine: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->excludes(all_steps);

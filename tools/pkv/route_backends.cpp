@@ -29,6 +29,7 @@ Decision explain_with_backend(const std::string& backend, const DeviceProfile& p
 
   RuntimeOptions options;
   options.plan = input.options;
+  options.layers_per_plan = input.layers_per_plan;
   std::vector<std::shared_ptr<Backend>> backends{backend == "cuda" ? make_cuda_engine() : make_cpu_backend()};
   if (backend == "cuda")
     for (auto& more : make_more_cuda_engines()) backends.push_back(std::move(more));

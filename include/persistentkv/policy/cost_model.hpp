@@ -45,6 +45,7 @@ struct StepSummary {
 
 struct CostEstimate {
   double total_us = 0;  ///< of one layer: kv_us * underfill + launch_us + merge_us, or the sum of terms_us and plan_us
+  double cautious_us = 0;  ///< what routes are compared by: total_us, more where a fit's error is large
 
   // By the formula; 0 (underfill 1) where the estimate is fitted.
   double kv_us = 0;      ///< KV_MiB / beta, with the bandwidth full

@@ -117,6 +117,9 @@ struct DeviceProfile {
   CostConstants cost;
   Route safe_route = Route::kFlashInferTensorCore;  ///< one of the candidates: where the profile has nothing to say
   std::vector<RouteCandidate> candidates;           ///< the smallest estimate wins; among equals, the first one listed
+
+  // Of fitted profiles; 0: the smallest estimate is taken as it is.
+  double caution = 0;       ///< estimates are compared after adding this many times the fit's mean error; [0, 100]
   double margin = 0;        ///< share by which an estimate must be below the safe route's to be preferred to it; [0, 1)
   std::vector<Gate> gates;  ///< asked in this order: the first that fails is the reason given
   std::optional<MeasuredOverheads> measured;

@@ -29,8 +29,8 @@ struct RouteOffer {
 
 /// Why a route was taken.
 enum class Grounds : std::uint8_t {
-  kEstimate,         ///< the smallest estimate of the candidates left, or the only one left; or the safe route, where
-                     ///< that is smaller by less than the profile's margin
+  kEstimate,         ///< the smallest estimate of the candidates left (CostEstimate::cautious_us), or the only one; or
+                     ///< the safe route, where that is smaller by less than the profile's margin
   kNotCovered,       ///< the safe route: the profile is not for this step or device
   kNoCandidateLeft,  ///< the safe route: gates, or the lack of somebody to run them, rule out every candidate
   kNoProfile,        ///< the safe route: there is no profile. Not a router's, which has one
