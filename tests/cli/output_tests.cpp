@@ -16,7 +16,7 @@ nlohmann::json read_json(const std::string& path) {
 }
 
 TEST(Help, OfEveryCommandHasExamples) {
-  for (const char* command : {"replay", "bench", "plan", "route", "report", "trace"}) {
+  for (const char* command : {"replay", "bench", "calibrate", "regret", "plan", "route", "report", "trace"}) {
     const CommandResult run = run_pkv(std::string(command) + " --help");
     EXPECT_EQ(run.exit_code, 0);
     EXPECT_THAT(run.output, HasSubstr(std::string("pkv ") + command)) << command;

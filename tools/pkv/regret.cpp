@@ -5,14 +5,15 @@
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/policy/profile_io.hpp"
 #include "progress.hpp"
+#include "regret_output.hpp"
 #include "report/json_file.hpp"
-#include "report/table.hpp"
 #include "step_timers.hpp"
 
 #include <fmt/format.h>
 
 #include <filesystem>
 #include <memory>
+#include <utility>
 
 namespace pkv::cli {
 
@@ -43,48 +44,6 @@ struct RegretCommand {
   void run();
 };
 
-std::string table_of(const fit::RegretTable& table) {
-  report::Table text({"", "steps", "mean", "worst", "mean", "worst", "over", "worst at"},
-                     {"", "", "ratio", "ratio", "us", "us", "", ""});
-  const auto add = [&](const fit::Regret& regret, const std::string& name) {
-    text.add({name, fmt::to_string(regret.steps), fmt::format("{:.4f}", regret.mean_ratio),
-              fmt::format("{:.3f}", regret.max_ratio), fmt::format("{:.2f}", regret.mean_us),
-              fmt::format("{:.2f}", regret.max_us), fmt::to_string(regret.steps_over), regret.max_step});
-  };
-  add(table.policy, "policy");
-  for (const fit::Regret& constant : table.constants) add(constant, "always " + constant.name);
-  return text.text();
-}
-
-std::string workload_table(const std::vector<calibrate::WorkloadRegret>& workloads) {
-  report::Table text({"workload", "G", "steps", "policy", "worst", "best constant", ""},
-                     {"", "", "", "mean", "", "mean", ""});
-  for (const calibrate::WorkloadRegret& workload : workloads) {
-    const fit::RegretTable& all = workload.report.all;
-    text.add({workload.workload, fmt::to_string(workload.group_size), fmt::to_string(workload.report.steps),
-              fmt::format("{:.4f}", all.policy.mean_ratio), fmt::format("{:.3f}", all.policy.max_ratio),
-              fmt::format("{:.4f}", all.constants.front().mean_ratio), all.constants.front().name});
-  }
-  return text.text();
-}
-
-nlohmann::ordered_json json_of(const fit::Regret& regret) {
-  return {{"name", regret.name},
-          {"steps", regret.steps},
-          {"mean_ratio", regret.mean_ratio},
-          {"max_ratio", regret.max_ratio},
-          {"mean_us", regret.mean_us},
-          {"max_us", regret.max_us},
-          {"steps_over", regret.steps_over},
-          {"max_step", regret.max_step}};
-}
-
-nlohmann::ordered_json json_of(const fit::RegretTable& table) {
-  nlohmann::ordered_json constants = nlohmann::ordered_json::array();
-  for (const fit::Regret& constant : table.constants) constants.push_back(json_of(constant));
-  return {{"policy", json_of(table.policy)}, {"constants", std::move(constants)}};
-}
-
 nlohmann::ordered_json results_of(const calibrate::RegretRun& run, const std::string& profile) {
   nlohmann::ordered_json results = report::make_results("regret");
   results["profile"] = profile;
@@ -92,15 +51,10 @@ nlohmann::ordered_json results_of(const calibrate::RegretRun& run, const std::st
   results["regret_max"] = run.all.all.policy.max_ratio;
   results["regret_max_us"] = run.all.all.policy.max_us;
   results["steps_over"] = run.all.all.policy.steps_over;
-  results["all"] = json_of(run.all.all);
-  if (run.all.without_stream) results["without_stream"] = json_of(*run.all.without_stream);
-  for (const calibrate::WorkloadRegret& workload : run.workloads) {
-    results["rows"].push_back({{"workload", workload.workload},
-                               {"group_size", workload.group_size},
-                               {"policy", json_of(workload.report.all.policy)},
-                               {"best_constant", json_of(workload.report.all.constants.front())}});
-  }
-  results["seconds"] = run.seconds;
+  nlohmann::ordered_json regret = regret_json(run);
+  results["rows"] = std::move(regret["workloads"]);
+  regret.erase("workloads");
+  results.update(regret);
   results["samples"] = calibrate::samples_to_json(run.samples);
   return results;
 }
@@ -119,10 +73,8 @@ void RegretCommand::run() {
     run = calibrate::judge(calibrate::samples_from_json(read_results(from)["samples"], from), of,
                            options.layers_per_plan);
   }
-  fmt::print("profile {} on {} steps, a plan shared by {} layers; over: by more than 5 % and 0.5 us\n\n{}\n", of.name,
-             run.all.steps, options.layers_per_plan, table_of(run.all.all));
-  if (run.all.without_stream) fmt::print("without stream\n{}\n", table_of(*run.all.without_stream));
-  fmt::print("{}", workload_table(run.workloads));
+  fmt::print("profile {} on {} steps, a plan shared by {} layers; over: by more than 5 % and 0.5 us\n\n{}", of.name,
+             run.all.steps, options.layers_per_plan, regret_tables(run));
   if (from.empty()) fmt::print("took {:.1f} s\n", run.seconds);
   if (!json.empty()) report::write_json_file(json, results_of(run, of.name));
   const fit::Regret& policy = run.all.all.policy;
