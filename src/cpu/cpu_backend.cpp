@@ -2,13 +2,10 @@
 
 #include "executor.hpp"
 #include "persistentkv/core/error.hpp"
-#include "persistentkv/plan/planner.hpp"
+#include "persistentkv/engine/step_plan.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
-#include <limits>
 
 namespace pkv {
 
@@ -42,21 +39,6 @@ void require_host(const char* name, const IndexView& view) {
     throw Unsupported(fmt::format("{} are on a device, must be in host memory", name));
 }
 
-std::vector<std::int32_t> row_lengths(const Step& step) {
-  std::vector<std::int32_t> lengths(step.batch);
-  for (std::int64_t row = 0; row < step.batch; ++row) lengths[row] = static_cast<std::int32_t>(step.lengths.at(row));
-  return lengths;
-}
-
-std::vector<std::int32_t> row_capacities(const Step& step) {
-  std::vector<std::int32_t> capacities(step.batch);
-  for (std::int64_t row = 0; row < step.batch; ++row) {
-    const std::int64_t pages = std::min(step.table.capacity_pages(row), kMaxRowTokens / step.page_size + 1);
-    capacities[row] = static_cast<std::int32_t>(std::min(pages * step.page_size, kMaxRowTokens));
-  }
-  return capacities;
-}
-
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(std::shared_ptr<detail::CpuContext> context)
@@ -70,15 +52,12 @@ class CpuBackend final : public Backend {
     check(step);
     PlanOptions chosen = options;
     if (chosen.num_workers == 0) chosen.num_workers = context_->threads.num_threads();
-    const std::vector<std::int32_t> lengths = row_lengths(step);
-    const std::vector<std::int32_t> capacities = row_capacities(step);
-    WorkPlan plan = make_plan(schedule, {step.shape, lengths, capacities}, chosen);
-    return std::make_unique<detail::CpuPreparedStep>(context_, step, std::move(plan));
+    return std::make_unique<detail::CpuPreparedStep>(context_, step, make_step_plan(step, schedule, chosen));
   }
 
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, WorkPlan plan) override {
     check(step);
-    check_plan(step, plan);
+    require_plan_of(step, plan);
     return std::make_unique<detail::CpuPreparedStep>(context_, step, std::move(plan));
   }
 
@@ -91,24 +70,6 @@ class CpuBackend final : public Backend {
     step.validate();
     if (const std::string why = capabilities_.why_not(step.shape, step.dtype, step.page_size); !why.empty())
       throw Unsupported(why);
-  }
-
-  static void check_plan(const Step& step, const WorkPlan& plan) {
-    const AttentionShape& shape = step.shape;
-    if (plan.num_q_heads() != shape.num_q_heads || plan.num_kv_heads() != shape.num_kv_heads ||
-        plan.head_dim() != shape.head_dim) {
-      throw InvalidArgument(fmt::format(
-          "plan is for {} query heads, {} KV heads of {}, must be the step's {}, {} and {}", plan.num_q_heads(),
-          plan.num_kv_heads(), plan.head_dim(), shape.num_q_heads, shape.num_kv_heads, shape.head_dim));
-    }
-    if (plan.batch() != step.batch)
-      throw InvalidArgument(fmt::format("plan is for a batch of {}, must be the step's, {}", plan.batch(), step.batch));
-    for (std::int64_t row = 0; row < step.batch; ++row) {
-      if (plan.lengths()[row] != step.lengths.at(row)) {
-        throw InvalidArgument(fmt::format("plan has length {} for row {}, must be the step's, {}", plan.lengths()[row],
-                                          row, step.lengths.at(row)));
-      }
-    }
   }
 
   std::shared_ptr<detail::CpuContext> context_;

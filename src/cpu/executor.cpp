@@ -27,6 +27,7 @@ KvSource describe(const PagedTensorView& tensor, const Step& step) {
 
 CpuPreparedStep::CpuPreparedStep(std::shared_ptr<CpuContext> context, const Step& step, WorkPlan plan)
     : context_(std::move(context)), step_(step), plan_(std::move(plan)) {
+  reserved_pages_ = plan_.reserved_pages(step_.page_size);
   args_.plan = &plan_;
   args_.table = step_.table;
   args_.page_size = step_.page_size;
@@ -60,6 +61,7 @@ void CpuPreparedStep::run(const Layer& layer, StreamHandle /*stream*/) {
     waits_[m].store(static_cast<std::int32_t>(plan_.slots(plan_.merges()[m]).size()), std::memory_order_relaxed);
 
   executed_ = {};
+  executed_.reserved_pages = reserved_pages_;
   write_empty_rows();
   for (const Launch& launch : plan_.launches()) execute(launch);
   for (const Scratch& scratch : scratch_) {

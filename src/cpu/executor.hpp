@@ -46,6 +46,7 @@ class CpuPreparedStep final : public PreparedStep {
   std::unique_ptr<std::atomic<std::int32_t>[]> waits_;  // [merges] partials that are still to come
   hwy::AlignedFreeUniquePtr<float[]> floats_;           // the slots, then every thread's scratch
   std::vector<Scratch> scratch_;                        // [num_threads]
+  std::int64_t reserved_pages_ = 0;
   ExecutedCounters executed_;
 };
 

@@ -3,13 +3,11 @@
 #include "cuda_support/check.hpp"
 #include "listed_step.hpp"
 #include "persistentkv/core/error.hpp"
-#include "persistentkv/plan/planner.hpp"
+#include "persistentkv/engine/step_plan.hpp"
 #include "stream_step.hpp"
 #include "tile_table.hpp"
 
 #include <fmt/format.h>
-
-#include <algorithm>
 
 namespace pkv {
 
@@ -35,35 +33,6 @@ void require_host_lengths(const Step& step) {
     throw Unsupported("lengths are on the device, must be in host memory for every schedule but stream");
 }
 
-PlanInput plan_input(const Step& step, std::vector<std::int32_t>& lengths, std::vector<std::int32_t>& capacities) {
-  const bool known =
-      step.table.row_offsets.space == MemorySpace::kHost && step.table.row_ids.space == MemorySpace::kHost;
-  for (std::int64_t row = 0; row < step.batch; ++row) {
-    lengths.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
-    if (!known) continue;
-    const std::int64_t pages = std::min(step.table.capacity_pages(row), kMaxRowTokens / step.page_size + 1);
-    capacities.push_back(static_cast<std::int32_t>(std::min(pages * step.page_size, kMaxRowTokens)));
-  }
-  return {step.shape, lengths, capacities};
-}
-
-void require_plan_of(const Step& step, const WorkPlan& plan) {
-  const AttentionShape& shape = step.shape;
-  if (plan.num_q_heads() != shape.num_q_heads || plan.num_kv_heads() != shape.num_kv_heads ||
-      plan.head_dim() != shape.head_dim || plan.batch() != step.batch) {
-    throw InvalidArgument(fmt::format(
-        "plan is for {} rows of {} query heads, {} KV heads of {}, must be the step's {} rows, {}, {} and {}",
-        plan.batch(), plan.num_q_heads(), plan.num_kv_heads(), plan.head_dim(), step.batch, shape.num_q_heads,
-        shape.num_kv_heads, shape.head_dim));
-  }
-  for (int row = 0; row < plan.batch(); ++row) {
-    if (plan.lengths()[static_cast<std::size_t>(row)] != step.lengths.at(row)) {
-      throw InvalidArgument(fmt::format("plan has length {} for row {}, must be the step's, {}",
-                                        plan.lengths()[static_cast<std::size_t>(row)], row, step.lengths.at(row)));
-    }
-  }
-}
-
 class Engine final : public CudaBackend {
  public:
   explicit Engine(const CudaBackendConfig& config)
@@ -86,9 +55,7 @@ class Engine final : public CudaBackend {
     if (schedule == Schedule::kStream) return prepare(step, schedule, options, {});
     require_host_lengths(step);
     const DecodeKernels& found = check(step);
-    std::vector<std::int32_t> lengths;
-    std::vector<std::int32_t> capacities;
-    const WorkPlan plan = make_plan(schedule, plan_input(step, lengths, capacities), options);
+    const WorkPlan plan = make_step_plan(step, schedule, options);
     const DeviceGuard guard(device().ordinal);
     return std::make_unique<ListedStep>(context_, step, plan, found);
   }

@@ -61,6 +61,7 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
       on_device_(context_, step, group_),
       launches_(plan.launches().begin(), plan.launches().end()),
       planned_(counters_of(plan)) {
+  planned_.reserved_pages = plan.reserved_pages(step.page_size);
   upload(plan);
 }
 

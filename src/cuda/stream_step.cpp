@@ -2,6 +2,7 @@
 
 #include "cuda_support/check.hpp"
 #include "persistentkv/core/error.hpp"
+#include "persistentkv/core/step_rows.hpp"
 #include "persistentkv/plan/planner.hpp"
 #include "persistentkv/plan/stream_cut.hpp"
 
@@ -120,10 +121,7 @@ ExecutedCounters StreamStep::launched() const noexcept {
 
 ExecutedCounters StreamStep::executed() const {
   if (step_.lengths.values.space != MemorySpace::kHost) return launched();  // only the device knows the rest
-  std::vector<std::int32_t> lengths(static_cast<std::size_t>(step_.batch));
-  for (std::int64_t row = 0; row < step_.batch; ++row)
-    lengths[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(step_.lengths.at(row));
-  return executed_for(lengths);
+  return executed_for(row_lengths(step_));
 }
 
 ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
@@ -134,11 +132,13 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
         fmt::format("lengths has {} entries, must have the step's batch, {}", lengths.size(), step_.batch));
   }
   // The kernel's own arithmetic, with the options that it was given.
-  const PlanCounters plan = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options_).counters();
+  const WorkPlan listed = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options_);
+  const PlanCounters& plan = listed.counters();
   executed.segments = plan.segments;
   executed.partials = plan.partials;
   executed.merge_bytes = plan.merge_bytes;
   executed.kv_tokens = plan.kv_tokens * step_.shape.num_kv_heads;
+  executed.reserved_pages = listed.reserved_pages(step_.page_size);
   return executed;
 }
 

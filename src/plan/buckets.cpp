@@ -1,6 +1,7 @@
 // Exact, coarse and padded buckets and the sequence split: one rectangular (rows, Hkv, splits) grid a bucket, with
 // row-local bounds inside.
 
+#include "persistentkv/core/step.hpp"
 #include "plan_builder.hpp"
 
 #include <algorithm>
@@ -16,13 +17,33 @@ struct Bucket {
   std::int64_t max_tiles = 0;
 };
 
+/// `bound`, as far as the row has pages, where that is known.
+std::int64_t within_pages(const PlanInput& input, std::size_t row, std::int64_t bound) {
+  const std::int64_t most = input.capacity_tokens.empty() ? kMaxRowTokens : input.capacity_tokens[row];
+  return std::min(bound, most);
+}
+
 /// What rows of one bucket have in common.
 std::int64_t bucket_key(Schedule schedule, const PlanInput& input, const PlanOptions& options, std::size_t row) {
   const std::int64_t length = input.lengths[row];
   if (schedule == Schedule::kExactBuckets) return length;
   if (schedule != Schedule::kCoarseBuckets) return 0;
-  const std::int64_t rounded = arith::round_up(length, options.bucket_tokens);
-  return input.capacity_tokens.empty() ? rounded : std::min<std::int64_t>(rounded, input.capacity_tokens[row]);
+  return within_pages(input, row, arith::round_up(length, options.bucket_tokens));
+}
+
+/// What each row's place in its bucket's grid takes of the cache; empty where buckets are as wide as their rows.
+std::vector<std::int32_t> reserve(Schedule schedule, const PlanInput& input, const PlanOptions& options) {
+  if (schedule != Schedule::kCoarseBuckets && schedule != Schedule::kPaddedBucket) return {};
+  std::vector<std::int32_t> reserved(input.lengths.size());
+  const std::int64_t longest =
+      input.lengths.empty() ? 0 : *std::max_element(input.lengths.begin(), input.lengths.end());
+  for (std::size_t row = 0; row < reserved.size(); ++row) {
+    if (input.lengths[row] <= 0) continue;
+    reserved[row] =
+        static_cast<std::int32_t>(schedule == Schedule::kPaddedBucket ? within_pages(input, row, longest)
+                                                                      : bucket_key(schedule, input, options, row));
+  }
+  return reserved;
 }
 
 /// Buckets of the non-empty rows, in the order of their first rows.
@@ -66,6 +87,7 @@ WorkPlan plan_buckets(Schedule schedule, const PlanInput& input, const PlanOptio
   }
   if (buckets.empty()) builder.launch_workers(Launch::Kind::kDecode);  // somebody must write the empty rows
   builder.set_groups(static_cast<std::int32_t>(buckets.size()));
+  builder.set_reserved(reserve(schedule, input, options));
   return std::move(builder).build();
 }
 

@@ -1,5 +1,7 @@
 #include "count.hpp"
 
+#include <numeric>
+
 namespace pkv::detail {
 
 PlanCounters count(const PlanParts& parts) {
@@ -15,6 +17,9 @@ PlanCounters count(const PlanParts& parts) {
   counters.partials = static_cast<std::int64_t>(parts.merge_slots.size()) * group_size;
   counters.merge_bytes = counters.partials * (2 + parts.head_dim) * static_cast<std::int64_t>(sizeof(float));
   for (const std::int32_t length : parts.lengths) counters.kv_tokens += length;
+  counters.reserved_tokens = counters.kv_tokens;
+  if (!parts.reserved_tokens.empty())
+    counters.reserved_tokens = std::reduce(parts.reserved_tokens.begin(), parts.reserved_tokens.end(), std::int64_t{0});
   counters.kv_elements = counters.kv_tokens * parts.num_kv_heads * parts.head_dim * 2;
   return counters;
 }

@@ -71,6 +71,8 @@ std::string describe(const WorkPlan& plan, int max_lines) {
       plan.tile_tokens(), c.launches, c.merge_launches, c.decode_ctas, c.idle_ctas, c.segments, c.partials,
       static_cast<double>(c.merge_bytes) / (1 << 20));
   if (c.groups > 0) text += fmt::format("buckets {}\n", c.groups);
+  if (c.reserved_tokens > c.kv_tokens)
+    text += fmt::format("reserved {} tokens for {}\n", c.reserved_tokens, c.kv_tokens);
 
   Lines lines(std::max(max_lines, 0));
   for (std::size_t l = 0; l < plan.launches().size(); ++l) {

@@ -6,6 +6,7 @@
 #include "persistentkv/plan/planner.hpp"
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace pkv::detail {
@@ -31,6 +32,8 @@ class PlanBuilder {
   void launch_merges();
 
   void set_groups(std::int32_t groups) { parts_.num_groups = groups; }
+  /// See PlanParts::reserved_tokens.
+  void set_reserved(std::vector<std::int32_t> tokens) { parts_.reserved_tokens = std::move(tokens); }
   [[nodiscard]] WorkPlan build() &&;
 
  private:

@@ -54,12 +54,25 @@ class Validator {
       fail("{} {} has kv_head {}, must be in [0, {})", what, index, kv_head, parts_.num_kv_heads);
   }
 
+  void check_reserved() const {
+    if (parts_.reserved_tokens.empty()) return;
+    if (parts_.reserved_tokens.size() != parts_.lengths.size())
+      fail("reserved_tokens has {} entries, must have batch = {} or none", parts_.reserved_tokens.size(),
+           parts_.lengths.size());
+    for (std::size_t row = 0; row < parts_.lengths.size(); ++row) {
+      if (parts_.reserved_tokens[row] < parts_.lengths[row])
+        fail("reserved_tokens[{}] is {}, must be >= its length, {}", row, parts_.reserved_tokens[row],
+             parts_.lengths[row]);
+    }
+  }
+
   void check_sizes() const {
     AttentionShape{parts_.num_q_heads, parts_.num_kv_heads, parts_.head_dim}.validate();
     validate_tile_tokens(parts_.tile_tokens);
     validate_lengths(parts_.lengths);
     for (const std::int32_t length : parts_.lengths)
       if (length < 0) fail("a length is {}, must be >= 0", length);
+    check_reserved();
     constexpr std::size_t kMaxItems = std::size_t{1} << 30;
     if (parts_.segments.size() > kMaxItems) fail("{} segments, must be at most 2^30", parts_.segments.size());
     if (parts_.num_slots < 0 || static_cast<std::size_t>(parts_.num_slots) > kMaxItems)

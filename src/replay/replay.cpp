@@ -55,6 +55,7 @@ void add(ExecutedCounters& sum, const ExecutedCounters& x) {
   sum.partials += x.partials;
   sum.merge_bytes += x.merge_bytes;
   sum.kv_tokens += x.kv_tokens;
+  sum.reserved_pages += x.reserved_pages;
 }
 
 class Replayer {

@@ -1,7 +1,7 @@
 #include "conformance/execute.hpp"
 
 #include "conformance/resident.hpp"
-#include "persistentkv/plan/planner.hpp"
+#include "persistentkv/engine/step_plan.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,7 +17,7 @@ void check_counter(const char* name, std::int64_t actual, std::int64_t expected,
     throw Failure(fmt::format("{}: executed().{} is {}, the plan's {}", how, name, actual, expected));
 }
 
-void check_counters(const ExecutedCounters& actual, const WorkPlan& plan, const std::string& how) {
+void check_counters(const ExecutedCounters& actual, const WorkPlan& plan, int page_size, const std::string& how) {
   const PlanCounters& expected = plan.counters();
   check_counter("launches", actual.launches, expected.launches, how);
   check_counter("merge_launches", actual.merge_launches, expected.merge_launches, how);
@@ -26,6 +26,7 @@ void check_counters(const ExecutedCounters& actual, const WorkPlan& plan, const 
   check_counter("partials", actual.partials, expected.partials, how);
   check_counter("merge_bytes", actual.merge_bytes, expected.merge_bytes, how);
   check_counter("kv_tokens", actual.kv_tokens, expected.kv_tokens * plan.num_kv_heads(), how);
+  check_counter("reserved_pages", actual.reserved_pages, plan.reserved_pages(page_size), how);
 }
 
 }  // namespace
@@ -68,14 +69,7 @@ Cut random_cut(Route route, int tile_tokens, Random& random) {
 std::optional<WorkPlan> plan_of(const Step& step, const Cut& cut) {
   const auto schedule = schedule_of(cut.route);
   if (!schedule) return std::nullopt;
-  std::vector<std::int32_t> lengths;
-  std::vector<std::int32_t> capacities;
-  for (std::int64_t row = 0; row < step.batch; ++row) {
-    lengths.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
-    capacities.push_back(static_cast<std::int32_t>(
-        std::min<std::int64_t>(step.table.capacity_pages(row) * step.page_size, kMaxRowTokens)));
-  }
-  return make_plan(*schedule, {step.shape, lengths, capacities}, cut.options);
+  return make_step_plan(step, *schedule, cut.options);
 }
 
 void run_layer(Context& context, PreparedStep& prepared, LayerData& data) {
@@ -96,7 +90,7 @@ void check_run(Context& context, PreparedStep& prepared, Problem& problem, const
   ++context.ran;
   const std::string wrong = problem.expectation.disagreement();
   if (!wrong.empty()) throw Failure(fmt::format("{}: {}", what, wrong));
-  if (plan != nullptr) check_counters(prepared.executed(), *plan, what);
+  if (plan != nullptr) check_counters(prepared.executed(), *plan, problem.spec.page_size, what);
 }
 
 void check_cut(Context& context, Problem& problem, const Cut& cut) {

@@ -50,6 +50,7 @@ class ModelPrepared : public PreparedStep {
       layer_.kv.k.data = given.kv.k.data;
     }
     executed_ = {};
+    executed_.reserved_pages = plan_->reserved_pages(step_.page_size);
     slots_.assign(static_cast<std::size_t>(plan_->num_slots()), {});
     if (fault_ != Fault::kForgetsEmptyRows) write_empty_rows();
     for (const Launch& launch : plan_->launches()) run_launch(launch);

@@ -59,6 +59,30 @@ TEST(CoarseBuckets, RoundUpButNotPastTheRowsPages) {
   EXPECT_EQ(make_plan(Schedule::kCoarseBuckets, {kShape, lengths, capacity}, options).counters().groups, 3);
 }
 
+TEST(CoarseBuckets, ReservePagesUpToTheBucketOrWhatTheRowHas) {
+  const std::vector<std::int32_t> lengths{4000, 4096, 4097, 5000, 0};
+  const std::vector<std::int32_t> capacity{4096, 4112, 4112, 8192, 64};
+  const PlanOptions options{.bucket_tokens = 4096};
+  const WorkPlan unbounded = make_plan(Schedule::kCoarseBuckets, {kShape, lengths, {}}, options);
+  EXPECT_EQ(unbounded.counters().reserved_tokens, 2 * 4096 + 2 * 8192);
+  EXPECT_EQ(unbounded.reserved_pages(16), 2 * 256 + 2 * 512);
+  const WorkPlan bounded = make_plan(Schedule::kCoarseBuckets, {kShape, lengths, capacity}, options);
+  EXPECT_THAT(bounded.parts().reserved_tokens, ::testing::ElementsAre(4096, 4096, 4112, 8192, 0));
+  EXPECT_EQ(bounded.reserved_pages(16), 256 + 256 + 257 + 512);
+  EXPECT_EQ(bounded.reserved_pages(256), 16 + 16 + 17 + 32);  // a page that is begun counts
+}
+
+TEST(Reservations, AreTheLengthsWhereNothingIsRoundedUp) {
+  const std::vector<std::int32_t> lengths{33, 0, 500};
+  const std::vector<std::int32_t> capacity{64, 16, 512};
+  for (const Schedule schedule : kAllSchedules) {
+    const WorkPlan plan = make_plan(schedule, {kShape, lengths, capacity}, {.bucket_tokens = 1, .num_workers = 3});
+    const bool padded = schedule == Schedule::kPaddedBucket;
+    EXPECT_EQ(plan.counters().reserved_tokens, padded ? 64 + 500 : 533) << to_string(schedule);
+    EXPECT_EQ(plan.reserved_pages(16), padded ? 4 + 32 : 3 + 32) << to_string(schedule);
+  }
+}
+
 TEST(PaddedBucket, OneGridAsWideAsTheLongest) {
   const std::vector<std::int32_t> lengths{64, 65536};
   const WorkPlan plan = make_plan(Schedule::kPaddedBucket, {kShape, lengths, {}}, {.splits = 32});

@@ -32,6 +32,14 @@ TEST(Validation, GoodPartsAreAcceptedAgain) {
   for (const Schedule schedule : kAllSchedules) EXPECT_NO_THROW(WorkPlan{good(schedule)});
 }
 
+TEST(Validation, AReservationBelowItsRowIsRefused) {
+  PlanParts parts = good(Schedule::kPaddedBucket);
+  parts.reserved_tokens[2] = 63;
+  expect_refused(parts, "reserved_tokens[2] is 63, must be >= its length, 64");
+  parts.reserved_tokens.pop_back();
+  expect_refused(parts, "reserved_tokens has 3 entries, must have batch = 4 or none");
+}
+
 TEST(Validation, ADroppedSegmentIsRefused) {
   for (const Schedule schedule : kAllSchedules) {
     const PlanParts parts = good(schedule);

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace pkv::cli {
 
 namespace {
@@ -41,6 +43,21 @@ std::string check_text(const replay::ReplayResult& result, const ReplayContext& 
       "           bounds: max |e| {:.1e}, mean |e| {:.1e}, relative L2 of each row and head {:.1e}\n",
       fmt::join(result.checked_steps, ", "), result.steps - 1, result.routes.front().accuracy.outputs, bounds.max_abs,
       bounds.mean_abs, bounds.relative_l2);
+}
+
+/// Of the routes that round page reservations up, what they reserve; empty where none does.
+std::string reserved_text(const replay::ReplayResult& result) {
+  const PerStep mean(result);
+  const auto least = std::min_element(result.routes.begin(), result.routes.end(), [](const auto& a, const auto& b) {
+    return a.executed.reserved_pages < b.executed.reserved_pages;
+  });
+  std::string text;
+  for (const replay::RouteResult& r : result.routes) {
+    if (r.executed.reserved_pages == least->executed.reserved_pages) continue;
+    text += fmt::format("{}{} {:.0f}", text.empty() ? "" : ", ", r.name, mean(r.executed.reserved_pages));
+  }
+  if (text.empty()) return text;
+  return fmt::format("Pages reserved a step: {}; the others {:.0f}.\n", text, mean(least->executed.reserved_pages));
 }
 
 }  // namespace
@@ -90,6 +107,7 @@ std::string replay_text(const replay::ReplayResult& result, const ReplayContext&
       "\nA step is one layer's attention, planning apart; tokens/s counts both. Launches, merge traffic and CTAs are ";
   text += context.on_gpu ? "what\nran; times are the GPU's. " : "what\nran, and what a GPU would be given. ";
   text += "KV GB/s counts tokens, the limit whole pages.\n";
+  text += reserved_text(result);
   return text;
 }
 
@@ -125,6 +143,7 @@ nlohmann::ordered_json replay_json(const replay::ReplayResult& result, const Rep
                             {"merge_launches", mean(r.executed.merge_launches)},
                             {"decode_ctas", mean(r.executed.decode_ctas)},
                             {"merge_mib", mean(r.executed.merge_bytes) / kMiB},
+                            {"reserved_pages", mean(r.executed.reserved_pages)},
                             {"outputs_checked", r.accuracy.outputs},
                             {"max_abs_error", r.accuracy.max_abs},
                             {"mean_abs_error", r.accuracy.mean_abs()},

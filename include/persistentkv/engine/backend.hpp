@@ -62,6 +62,8 @@ struct ExecutedCounters {
   std::int64_t partials = 0;     ///< (row, split, query head) states written
   std::int64_t merge_bytes = 0;  ///< of these states, written once
   std::int64_t kv_tokens = 0;    ///< tokens attended, summed over rows and KV heads
+  /// Pages that the plan takes for the rows, those that coarse and padded buckets round up to included; read are fewer.
+  std::int64_t reserved_pages = 0;
 };
 
 /// A step that a backend is ready to run, once or for every layer.

@@ -61,7 +61,10 @@ struct PlanParts {
   std::vector<Launch> launches;
   std::vector<Merge> merges;
   std::vector<std::int32_t> merge_slots;
-  std::int32_t num_slots = 0;   ///< partial slots, each G * (head_dim + 2) floats: acc, running max, sum
+  std::int32_t num_slots = 0;  ///< partial slots, each G * (head_dim + 2) floats: acc, running max, sum
+  /// [batch] tokens whose pages each row's place in its grid takes, >= its length: a bucket's bound, as far as the row
+  /// has pages. Empty: the lengths.
+  std::vector<std::int32_t> reserved_tokens;
   std::int32_t num_groups = 0;  ///< buckets that the rows were put in; 0 where the schedule has none
 };
 
@@ -92,6 +95,10 @@ class WorkPlan {
   [[nodiscard]] std::span<const Segment> worker(int w) const noexcept;
   /// The partial slots of a merge, in token order.
   [[nodiscard]] std::span<const std::int32_t> slots(const Merge& merge) const noexcept;
+
+  /// Pages of `page_size` tokens, >= 1, that the rows take, each rounded up to the bound of its bucket where the
+  /// schedule rounds: what is reserved, not what is read.
+  [[nodiscard]] std::int64_t reserved_pages(int page_size) const noexcept;
 
   /// Tokens [first, last) that a segment covers.
   [[nodiscard]] std::int64_t token_begin(const Segment& s) const noexcept {
