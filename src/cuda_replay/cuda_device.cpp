@@ -7,6 +7,7 @@
 #include "cuda_support/memory.hpp"
 #include "cuda_support/stream.hpp"
 #include "persistentkv/core/error.hpp"
+#include "persistentkv/core/step_rows.hpp"
 #include "replay/kv_pool.hpp"
 
 #include <fmt/format.h>
@@ -61,13 +62,6 @@ std::int64_t checked_pages(const CudaBackend& backend, const AttentionShape& sha
         static_cast<double>(bytes) / (1 << 30), static_cast<double>(most) / (1 << 30), backend.device().name));
   }
   return num_pages;
-}
-
-std::vector<std::int32_t> lengths_of(const Step& step) {
-  std::vector<std::int32_t> lengths(static_cast<std::size_t>(step.batch));
-  for (std::int64_t row = 0; row < step.batch; ++row)
-    lengths[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(step.lengths.at(row));
-  return lengths;
 }
 
 class CudaReplayDevice final : public replay::ReplayDevice {
@@ -145,7 +139,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
     auto& step = dynamic_cast<CudaPreparedStep&>(*prepared);
     if (step.take_errors(stream_.handle()).any())
       throw CudaError(fmt::format("{} reports bad lengths or pages", to_string(route.route)));
-    result.executed = on_device ? step.executed_for(lengths_of(*host_step_)) : step.executed();
+    result.executed = on_device ? step.executed_for(row_lengths(*host_step_)) : step.executed();
     download();
     return result;
   }

@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 namespace pkv::cli {
 
 namespace {
@@ -48,16 +46,16 @@ std::string check_text(const replay::ReplayResult& result, const ReplayContext& 
 /// Of the routes that round page reservations up, what they reserve; empty where none does.
 std::string reserved_text(const replay::ReplayResult& result) {
   const PerStep mean(result);
-  const auto least = std::min_element(result.routes.begin(), result.routes.end(), [](const auto& a, const auto& b) {
-    return a.executed.reserved_pages < b.executed.reserved_pages;
-  });
+  std::int64_t least = 0;  // a route that does not count has none
+  for (const replay::RouteResult& r : result.routes)
+    if (const std::int64_t pages = r.executed.reserved_pages; pages > 0 && (least == 0 || pages < least)) least = pages;
   std::string text;
   for (const replay::RouteResult& r : result.routes) {
-    if (r.executed.reserved_pages == least->executed.reserved_pages) continue;
-    text += fmt::format("{}{} {:.0f}", text.empty() ? "" : ", ", r.name, mean(r.executed.reserved_pages));
+    if (r.executed.reserved_pages > least)
+      text += fmt::format("{}{} {:.0f}", text.empty() ? "" : ", ", r.name, mean(r.executed.reserved_pages));
   }
   if (text.empty()) return text;
-  return fmt::format("Pages reserved a step: {}; the others {:.0f}.\n", text, mean(least->executed.reserved_pages));
+  return fmt::format("Pages reserved a step: {}; the others {:.0f}.\n", text, mean(least));
 }
 
 }  // namespace
