@@ -1,6 +1,7 @@
 #include "conformance/model_backend.hpp"
 
 #include "persistentkv/core/error.hpp"
+#include "persistentkv/engine/step_plan.hpp"
 #include "persistentkv/plan/planner.hpp"
 
 #include <algorithm>
@@ -264,15 +265,9 @@ class ModelBackend : public Backend {
       relabel({&step.lengths.values, &step.table.entries, &step.table.row_offsets, &step.table.row_ids});
     if (fault_ == Fault::kIgnoresDelta) step.lengths.delta = 0;
     if (!check(step)) return make({}, make_plan(schedule, {}, {.num_workers = 1}));
-    std::vector<std::int32_t> lengths;
-    std::vector<std::int32_t> capacities;
-    for (std::int64_t row = 0; row < step.batch; ++row) {
-      lengths.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
-      capacities.push_back(static_cast<std::int32_t>(step.table.capacity_pages(row) * step.page_size));
-    }
     PlanOptions complete = options;
     if (complete.num_workers == 0) complete.num_workers = 3;
-    return make(step, make_plan(schedule, {step.shape, lengths, capacities}, complete));
+    return make(step, make_step_plan(step, schedule, complete));
   }
 
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const Step& step, WorkPlan plan) override {
