@@ -43,10 +43,10 @@ bool has_gpu() { return run_pkv("info").output.find("gpu name") != std::string::
 TEST(WithoutAGpu, CudaIsRefusedAndExplained) {
   const NoGpu hidden;
   const char* message = PKV_HAVE_CUDA ? "no CUDA device: " : "this build has no CUDA: run scripts/setup-cuda";
-  for (const char* command : {"replay --backend cuda", "replay --backend cuda --trace /nonexistent.csv",
-                              "bench --backend cuda", "bench --backend cuda --processes 2", "reproduce",
-                              "reproduce --backend cuda --quick --only counters", "timeline",
-                              "calibrate", "regret --profile rtx3060-paper"}) {
+  for (const char* command :
+       {"replay --backend cuda", "replay --backend cuda --trace /nonexistent.csv", "bench --backend cuda",
+        "bench --backend cuda --processes 2", "reproduce", "reproduce --backend cuda --quick --only counters",
+        "timeline", "calibrate", "regret --profile rtx3060-paper"}) {
     const CommandResult run = run_pkv(command);
     EXPECT_EQ(run.exit_code, 4) << command << '\n' << run.output;
     EXPECT_THAT(run.output, AllOf(HasSubstr(message), Not(HasSubstr("cudaError")))) << command;

@@ -59,10 +59,9 @@ void bench_cpu(const BenchOptions& options) {
                                  {"ratio", r.ratio()}});
     }
   }
-  fmt::print(
-      "{} query heads, {} KV heads, head_dim {}, page {}; rows of {} tokens; {}; medians of {} rounds\n\n{}",
-      config.shape.num_q_heads, config.shape.num_kv_heads, config.shape.head_dim, config.page_size,
-      fmt::join(config.lengths, ", "), route, config.rounds, table.text());
+  fmt::print("{} query heads, {} KV heads, head_dim {}, page {}; rows of {} tokens; {}; medians of {} rounds\n\n{}",
+             config.shape.num_q_heads, config.shape.num_kv_heads, config.shape.head_dim, config.page_size,
+             fmt::join(config.lengths, ", "), route, config.rounds, table.text());
   if (!options.json.empty()) report::write_json_file(options.json, results);
 }
 
