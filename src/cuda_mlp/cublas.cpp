@@ -52,9 +52,8 @@ void require(Status status, const char* what) {
 std::vector<std::string> candidates(const std::string& path) {
   if (!path.empty()) return {path};
   // Reading the environment races only with who writes it, which nobody does here.
-  if (const char* named = std::getenv(kCublasVariable);
-      named != nullptr && *named != '\0')  // NOLINT(concurrency-mt-unsafe)
-    return {named};
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
+  if (const char* named = std::getenv(kCublasVariable); named != nullptr && *named != '\0') return {named};
   return {"libcublas.so.13", "libcublas.so.12", "libcublas.so", "/usr/local/cuda/lib64/libcublas.so"};
 }
 
