@@ -15,7 +15,8 @@ namespace pkv::fit {
 
 namespace {
 
-constexpr std::array kMargins = {0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3};
+constexpr std::array kMargins = {0.0,  0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04,
+                                 0.05, 0.07,   0.1,   0.15, 0.2,   0.3,  0.5,  0.95};
 constexpr std::array kCautions = {0.0, 0.5, 1.0, 2.0, 3.0};
 constexpr double kAsGood = 2e-4;
 

@@ -15,6 +15,7 @@ namespace pkv::fit {
 namespace {
 
 constexpr double kLeastPlanUs = 1.0;  // shorter planning is noise
+constexpr double kBetter = 0.999;     // of squared errors: of what is as good, the first, whatever rounding says
 
 struct Row {
   std::size_t sample = 0;
@@ -107,7 +108,7 @@ FittedRoute fit_route(std::span<const StepSample* const> samples, const Choice& 
     }
     std::vector<double> predicted_us = predict_unseen(rows, samples.size(), options.folds);
     const double error = mean_square(rows, predicted_us);
-    if (!best.predicted_us.empty() && error >= least) continue;
+    if (!best.predicted_us.empty() && error >= least * kBetter) continue;
     least = error;
     best.predicted_us = std::move(predicted_us);
     best.fit.resident_ctas_per_sm = resident;
