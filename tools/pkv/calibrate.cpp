@@ -7,6 +7,7 @@
 #include "progress.hpp"
 #include "report/json_file.hpp"
 #include "report/table.hpp"
+#include "serving_platform.hpp"
 #include "step_timers.hpp"
 
 #include <fmt/format.h>
@@ -119,6 +120,15 @@ std::string coefficient_table(const DeviceProfile& profile) {
   return table.text();
 }
 
+/// For the clock of serving runs from this profile alone.
+void add_mlp(DeviceProfile& profile) {
+  constexpr std::int64_t kMostRows = 256;
+  const serving::MlpTimes mlp = measure_cuda_mlp(kMostRows);
+  profile.mlp.reserve(mlp.points().size());
+  for (const serving::MlpPoint& point : mlp.points()) profile.mlp.push_back({static_cast<int>(point.batch), point.us});
+  fmt::print("the MLP of a layer, for serving runs, {}\n", mlp.source());
+}
+
 nlohmann::ordered_json results_of(const calibrate::Calibration& calibration) {
   nlohmann::ordered_json results = report::make_results("calibrate");
   for (const RouteCandidate& candidate : calibration.fitted.profile.candidates) {
@@ -201,7 +211,8 @@ void CalibrateCommand::run() {
     options.rounds = std::min(options.rounds, 2);
     options.max_step_bytes = std::min<std::int64_t>(options.max_step_bytes, 64ll << 20);
   }
-  const calibrate::Calibration calibration = from.empty() ? measure() : fit_again();
+  calibrate::Calibration calibration = from.empty() ? measure() : fit_again();
+  if (from.empty() && timer.backend == "cuda") add_mlp(calibration.fitted.profile);
   print(calibration);
   const std::string path = output.empty() ? calibration.fitted.profile.name + ".json" : output;
   save_profile(calibration.fitted.profile, path);
