@@ -46,11 +46,6 @@ std::string reproduce_device_name() {
   return {};
 }
 
-std::unique_ptr<calibrate::StepTimer> make_regret_timer() {
-  require_cuda_device("");
-  return nullptr;
-}
-
 ReproducePlatform make_reproduce_platform(std::int64_t /*kv_bytes*/, std::optional<DeviceProfile> /*profile*/) {
   require_cuda_device();
   return {};

@@ -7,6 +7,7 @@
 #include "report/json_file.hpp"
 #include "reproduce/published.hpp"
 #include "reproduce_platform.hpp"
+#include "step_timers.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -70,7 +71,7 @@ void measure_regret(const Options& options, const std::optional<DeviceProfile>& 
     how.steps_per_trace = 2;
     how.seconds = 6;
   }
-  const calibrate::RegretRun run = calibrate::measure_regret(*make_regret_timer(), *profile, how);
+  const calibrate::RegretRun run = calibrate::measure_regret(*make_cuda_step_timer({}), *profile, how);
   const fit::Regret& policy = run.all.all.policy;
   output.results["regret_mean"] = policy.mean_ratio;
   output.results["regret_max"] = policy.max_ratio;

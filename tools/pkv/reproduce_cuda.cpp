@@ -1,4 +1,3 @@
-#include "cuda_calibrate/cuda_timer.hpp"
 #include "cuda_device.hpp"
 #include "cuda_reproduce/cuda_measure.hpp"
 #include "persistentkv/cuda/cuda_backend.hpp"
@@ -21,14 +20,6 @@ ReproducePlatform make_reproduce_platform(std::int64_t kv_bytes, std::optional<D
   return {.bench = cuda_reproduce::make_cuda_measure(
               {.kv_bytes = kv_bytes, .more_backends = make_more_cuda_engines(), .profile = std::move(profile)}),
           .device = fmt::format("{}, {} SMs", gpu.name, gpu.num_sms)};
-}
-
-std::unique_ptr<calibrate::StepTimer> make_regret_timer() {
-  require_cuda_device("");
-  calibrate::CudaTimerConfig config;
-  config.more_backends = make_more_cuda_engines();
-  config.stream_tile_tokens = kCudaStreamTileTokens;
-  return calibrate::make_cuda_timer(config);
 }
 
 }  // namespace pkv::cli

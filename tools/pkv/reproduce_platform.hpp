@@ -1,6 +1,5 @@
 #pragma once
 
-#include "calibrate/step_timer.hpp"
 #include "persistentkv/policy/device_profile.hpp"
 #include "reproduce/bench.hpp"
 
@@ -20,8 +19,5 @@ struct ReproducePlatform {
 [[nodiscard]] std::string reproduce_device_name();
 /// Throws likewise.
 [[nodiscard]] ReproducePlatform make_reproduce_platform(std::int64_t kv_bytes, std::optional<DeviceProfile> profile);
-
-/// For the section regret: all routes of this machine's GPU. Throws likewise.
-[[nodiscard]] std::unique_ptr<calibrate::StepTimer> make_regret_timer();
 
 }  // namespace pkv::cli
