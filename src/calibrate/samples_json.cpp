@@ -4,15 +4,11 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 namespace pkv::calibrate {
 
 namespace {
 
 using nlohmann::ordered_json;
-
-double four_decimals(double us) { return std::round(us * 1e4) / 1e4; }
 
 fit::StepSample sample_from(const ordered_json& json) {
   fit::StepSample sample;
@@ -43,12 +39,10 @@ ordered_json samples_to_json(std::span<const fit::StepSample> samples) {
   for (const fit::StepSample& sample : samples) {
     ordered_json routes = ordered_json::array();
     for (const fit::RouteTimes& times : sample.routes) {
-      ordered_json time_us = ordered_json::array();
-      for (const double us : times.time_us) time_us.push_back(four_decimals(us));
       routes.push_back({{"route", to_string(times.choice.route)},
                         {"splits", times.choice.splits},
-                        {"plan_us", four_decimals(times.plan_us)},
-                        {"time_us", std::move(time_us)}});
+                        {"plan_us", times.plan_us},
+                        {"time_us", times.time_us}});
     }
     all.push_back({{"workload", sample.workload},
                    {"num_q_heads", sample.shape.num_q_heads},

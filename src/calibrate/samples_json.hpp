@@ -13,7 +13,7 @@
 namespace pkv::calibrate {
 
 /// An array of {"workload", "num_q_heads", "num_kv_heads", "head_dim", "dtype", "page_size", "lengths", "routes":
-/// [{"route", "splits", "plan_us", "time_us": [...]}]}; times have four decimals.
+/// [{"route", "splits", "plan_us", "time_us": [...]}]}. The inverse gives equal numbers.
 [[nodiscard]] nlohmann::ordered_json samples_to_json(std::span<const fit::StepSample> samples);
 
 /// The inverse. Throws IoError, beginning with `source`, for another form.

@@ -30,7 +30,7 @@ struct TimedSteps {
   int least = 0;         ///< steps that are timed all the same
 };
 
-/// Adds a sample for each step that fits in the timer's memory, in their order.
+/// Adds a sample for each step that fits in the timer's memory, in their order. Times have four decimals.
 void time_steps(StepTimer& timer, const TimedSteps& steps, std::vector<fit::StepSample>& samples,
                 const Progress& progress = {});
 

@@ -52,16 +52,10 @@ TEST(Calibrate, OnTheCpuFromBeginningToEnd) {
   // Without the machine: the same samples say the same.
   const CommandResult fitted = run_pkv("calibrate --from " + samples + " --output " + again);
   ASSERT_EQ(fitted.exit_code, 0) << fitted.output;
-  const nlohmann::json before = read_json(profile)["candidates"], after = read_json(again)["candidates"];
-  ASSERT_EQ(after.size(), before.size());
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    EXPECT_EQ(after[i]["route"], before[i]["route"]);
-    const double mean = before[i]["fits"][0]["error"]["mean"];
-    EXPECT_NEAR(after[i]["fits"][0]["error"]["mean"].get<double>(), mean, 0.02 * mean);  // times have four decimals
-  }
+  EXPECT_EQ(read_json(again)["candidates"], read_json(profile)["candidates"]);
   const std::string rejudged = folder.file("rejudged.json");
   ASSERT_EQ(run_pkv("regret --profile " + again + " --from " + judged + " --json " + rejudged).exit_code, 0);
-  EXPECT_NEAR(read_json(rejudged)["regret_mean"].get<double>(), json["regret_mean"].get<double>(), 1e-3);
+  EXPECT_EQ(read_json(rejudged)["all"], json["all"]);
 }
 
 TEST(Calibrate, RefusesBadInputAndSaysWhy) {
