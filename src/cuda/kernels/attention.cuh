@@ -67,10 +67,20 @@ __device__ __forceinline__ void load_query(QueryFragments<kHeadDim, kBlocks>& q,
   }
 }
 
+/// Where there are no registers to load q early.
+template <int kHeadDim>
+__device__ __forceinline__ void prefetch_query(const DecodeParams& p, int row, const Unit& unit) {
+  constexpr int kLines = (kHeadDim * 2 + 127) / 128;  // of a head
+  const std::int64_t q_row = tensor_row(p.q, row, p.step.errors);
+  const char* base = p.q.data + (q_row < 0 ? 0 : q_row) * p.q.row_bytes + unit.first_head * p.q.head_bytes;
+  for (int line = lane_id(); line < unit.heads * kLines; line += 32)
+    prefetch_l2(base + line / kLines * p.q.head_bytes + line % kLines * 128);
+}
+
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::uint32_t keys,
                                               const QueryFragments<kHeadDim, kBlocks>& q) {
-  const int token = lane_id() & 15, half = lane_id() >> 4;
+  const std::uint32_t row = Ring<kHeadDim, 1>::at(keys, lane_id() & 15, lane_id() >> 4);
   float odd[kBlocks][4];  // a second chain: a lone warp waits for the latency of the first
 #pragma unroll
   for (int n = 0; n < kBlocks; ++n)
@@ -79,7 +89,7 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::
 #pragma unroll
   for (int i = 0; i < kHeadDim / 16; ++i) {
     std::uint32_t a[4];
-    load_matrices(a, Ring<kHeadDim, 1>::at(keys, token, 2 * i + half));
+    load_matrices(a, Ring<kHeadDim, 1>::chunks_on(row, 2 * i));
 #pragma unroll
     for (int n = 0; n < kBlocks; ++n)
       Packed<T>::multiply((i & 1) != 0 ? odd[n] : scores[n], a, q.b[n][2 * i], q.b[n][2 * i + 1]);
@@ -135,11 +145,12 @@ __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state, std::uint32_t values,
                                                 const std::uint32_t (&weights)[kBlocks][2]) {
-  const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3), half = (lane_id() >> 3) & 1;
+  const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3);
+  const std::uint32_t row = Ring<kHeadDim, 1>::at(values, token, (lane_id() >> 3) & 1);
 #pragma unroll
   for (int j = 0; j < kHeadDim / 16; ++j) {
     std::uint32_t a[4];
-    load_matrices_transposed(a, Ring<kHeadDim, 1>::at(values, token, 2 * j + half));
+    load_matrices_transposed(a, Ring<kHeadDim, 1>::chunks_on(row, 2 * j));
 #pragma unroll
     for (int n = 0; n < kBlocks; ++n) Packed<T>::multiply(state.acc[n][j], a, weights[n][0], weights[n][1]);
   }
@@ -158,69 +169,79 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
   using R = Ring<kHeadDim, kStages>;
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
   TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
-  QueryFragments<kHeadDim, kBlocks> q, next_q;
+  QueryFragments<kHeadDim, kBlocks> q;
   State<kHeadDim, kBlocks> state;
   state.clear();
-  Place at = begin, next = begin;
+  Place at = begin;
   const auto is_last = [&](const Place& place) { return place.row == end.row && place.unit == end.unit; };
-  // Finds the segment after `at`, and starts loading its q: it is a segment early.
-  bool last = false;
-  const auto look_ahead = [&] {
-    last = is_last(at);
-    if (last) return;
-    next = {at.row, at.unit + 1, 0, at.tokens};
-    if (next.unit == p.step.num_units) {
-      const Row row = rows.next(at.row);
-      next = {row.row, 0, 0, row.tokens};
-    }
-    last = is_last(next) && end.token == 0;
-    if (kEarlyQuery && !last) load_query(next_q, p, next.row, unit_of(p, next.unit));
-  };
   int token = at.token / kTileTokens * kTileTokens, token_end = is_last(at) ? end.token : at.tokens;
   int to_fill = kStages, stage = 0;
   bool waited = false;
+  // The first turn fills the ring, each further one attends a segment.
 #pragma unroll 1
   while (true) {
-    if (!waited && (to_fill == 0 || !feeder.next_is_old())) {
-      wait_for_kernel_ahead();
-      load_query(q, p, at.row, unit_of(p, at.unit));
-      waited = true;
-    }
-    const std::uint32_t keys = ring + stage * R::kStageBytes;
-    float scores[kBlocks][4];
-    if (to_fill == 0) {
-      copy_async_wait<2 * kStages - 1>();
-      __syncwarp();
-      probe.stamp_first_data();
-      multiply_keys<T>(scores, keys, q);
-      __syncwarp();
-    }
-    feeder.issue_keys(stage);
-    if (to_fill == 0) {
-      std::uint32_t weights[kBlocks][2];
-      softmax<T>(state, scores, at.token - token, token_end - token, p.scale_log2, weights);
-      copy_async_wait<2 * kStages - 1>();
-      __syncwarp();
-      multiply_values<T>(state, keys + R::kTensorBytes, weights);
-      __syncwarp();
-    }
-    feeder.issue_values(stage);
-    stage = stage + 1 == kStages ? 0 : stage + 1;
-    if (to_fill > 0) {
-      if (--to_fill == 0) {
-        look_ahead();
-        on_filled();
+    // The segment after this one, and its q, which is loaded a segment early. Both live in this turn alone: were they
+    // to pass from one turn to the next, they would move from register to register there, and wait for q to arrive.
+    Place next;
+    QueryFragments<kHeadDim, kBlocks> next_q;
+    const bool fills = to_fill > 0;
+    bool last = is_last(at);
+    if (!fills && !last) {
+      next = {at.row, at.unit + 1, 0, at.tokens};
+      if (next.unit == p.step.num_units) {
+        const Row row = rows.next(at.row);
+        next = {row.row, 0, 0, row.tokens};
       }
+      last = is_last(next) && end.token == 0;
+      if (!last) {
+        if constexpr (kEarlyQuery) {
+          load_query(next_q, p, next.row, unit_of(p, next.unit));
+        } else {
+          prefetch_query<kHeadDim>(p, next.row, unit_of(p, next.unit));
+        }
+      }
+    }
+#pragma unroll 1
+    do {
+      if (!waited && (!fills || !feeder.next_is_old())) {
+        wait_for_kernel_ahead();
+        load_query(q, p, at.row, unit_of(p, at.unit));
+        waited = true;
+      }
+      const std::uint32_t keys = ring + stage * R::kStageBytes;
+      float scores[kBlocks][4];
+      if (!fills) {
+        copy_async_wait<2 * kStages - 1>();
+        __syncwarp();
+        probe.stamp_first_data();
+        multiply_keys<T>(scores, keys, q);
+        __syncwarp();
+      }
+      feeder.issue_keys(stage);
+      if (!fills) {
+        std::uint32_t weights[kBlocks][2];
+        softmax<T>(state, scores, at.token - token, token_end - token, p.scale_log2, weights);
+        copy_async_wait<2 * kStages - 1>();
+        __syncwarp();
+        multiply_values<T>(state, keys + R::kTensorBytes, weights);
+        __syncwarp();
+        token += kTileTokens;
+      } else {
+        --to_fill;
+      }
+      feeder.issue_values(stage);
+      stage = stage + 1 == kStages ? 0 : stage + 1;
+    } while (fills ? to_fill > 0 : token < token_end);
+    if (fills) {
+      on_filled();
       continue;
     }
-    token += kTileTokens;
-    if (token < token_end) continue;
 
     state.finish();
     on_segment(at, token_end, state);
     if (last) return;
     at = next;
-    if (kEarlyQuery) {
+    if constexpr (kEarlyQuery) {
       q = next_q;
     } else {
       load_query(q, p, at.row, unit_of(p, at.unit));
@@ -228,7 +249,6 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     token = 0;
     token_end = is_last(at) ? end.token : at.tokens;
     state.clear();
-    look_ahead();
   }
 }
 

@@ -49,6 +49,16 @@ __device__ __forceinline__ void touch(const T& parameter) {
   }
 }
 
+/// What is made of `x` from here on is made here, and not moved ahead of the loop that this stands in.
+template <class T>
+__device__ __forceinline__ void not_before(T& x) {
+  if constexpr (sizeof(T) == 8) {
+    asm volatile("" : "+l"(x));
+  } else {
+    asm volatile("" : "+r"(x));
+  }
+}
+
 /// Four 8x8 matrices of 16-bit elements; lanes 8i..8i+7 name the rows of matrix i.
 __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4], std::uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"

@@ -90,9 +90,11 @@ class StreamPlan {
   /// Who has parts of the unit that a lane's end cuts.
   [[nodiscard]] __device__ __forceinline__ Sharers sharers(const End& end) const {
     if (end.place.token == 0) return {0, 0};
+    arith::Runs<Int> ctas = ctas_;
+    not_before(ctas.base);  // the first loads are under way, and do not wait for this
     const auto owner = [&](Int t) {
       return static_cast<int>(
-          ctas_.owner(end.unit_begin + arith::last_cost_of_tile<Int>(t, end.place.tokens, segment_cost_, tile_)));
+          ctas.owner(end.unit_begin + arith::last_cost_of_tile<Int>(t, end.place.tokens, segment_cost_, tile_)));
     };
     const int first = owner(0);
     return {first, owner(stream_.tile_tokens.divide(static_cast<Int>(end.place.tokens - 1))) - first + 1};

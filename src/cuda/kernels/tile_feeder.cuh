@@ -34,6 +34,11 @@ struct Ring {
   __device__ __forceinline__ static std::uint32_t at(std::uint32_t tensor, int token, int chunk) {
     return tensor + token * kPitchBytes + (kPermuted ? chunk ^ (token & 7) : chunk) * 16;
   }
+  /// `chunks` further on, an even number, from chunk 0 or 1 of a token: what differs is a constant. Of `tensor`, the
+  /// lower 7 bits must be 0.
+  __device__ __forceinline__ static std::uint32_t chunks_on(std::uint32_t place, int chunks) {
+    return kPermuted ? (place ^ (chunks % 8 * 16)) + chunks / 8 * 128 : place + chunks * 16;
+  }
 };
 
 /// `Rows` has next(row): the next Row of the step.
@@ -127,38 +132,61 @@ class TileFeeder {
     request();
   }
 
+  /// Slots past the row's end are not read: whatever is there, 0 * NaN would be NaN.
   __device__ __forceinline__ void copy(int to, const PagedParams& from, std::int64_t offset) const {
-    constexpr int kChunks = kHeadDim / 8;  // 16 bytes each
     const int valid = current_.tokens - tile_ * kTileTokens;
-    const int granule_log2 = p_.step.granule_log2;
     const int in_group = tile_ - current_.first;
-    // Slots past the row's end are not read: whatever is there, 0 * NaN would be NaN.
-    if (granule_log2 == 4) {
-      const char* tile = from.data + __shfl_sync(kAllLanes, offset, in_group);
+    if (p_.step.granule_log2 == 4) {
+      copy_tile(ring_ + to, from.data + __shfl_sync(kAllLanes, offset, in_group), from.token_bytes, valid);
+    } else {
+      copy_granules(ring_ + to, from, offset, in_group << (4 - p_.step.granule_log2), valid);
+    }
+  }
+
+  /// Where a lane always copies the same chunk of a token, all that differs between its copies are constants: two or
+  /// three instructions each.
+  __device__ __forceinline__ static void copy_tile(std::uint32_t to, const char* tile, int token_bytes, int valid) {
+    const std::uint64_t policy = read_once_policy();
+    if constexpr (R::kPermuted && 32 % kChunks == 0) {
+      constexpr int kTokens = 32 / kChunks;  // at a time
+      const int chunk = lane_id() % kChunks, token = lane_id() / kChunks;
+      const std::uint32_t to_lane = R::at(to, token, chunk);
+      const char* from_lane = tile + token * token_bytes + chunk * 16;
+#pragma unroll
+      for (int first = 0; first < kTileTokens; first += kTokens)
+        copy_async_16((to_lane ^ (first % 8 * 16)) + first * R::kPitchBytes,
+                      from_lane + static_cast<std::uint64_t>(static_cast<std::uint32_t>(token_bytes)) * first,
+                      token < valid - first, policy);
+    } else {
 #pragma unroll
       for (int i = 0; i < kChunks / 2; ++i) {
         const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
-        copy_async_16(R::at(ring_ + to, token, chunk), tile + std::int64_t{token} * from.token_bytes + chunk * 16,
-                      token < valid, policy_);
-      }
-    } else {
-      const int first = in_group << (4 - granule_log2);
-#pragma unroll 2
-      for (int i = 0; i < kChunks / 2; ++i) {
-        const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
-        const int inside = token & ((1 << granule_log2) - 1);
-        const char* granule = from.data + __shfl_sync(kAllLanes, offset, first + (token >> granule_log2));
-        copy_async_16(R::at(ring_ + to, token, chunk), granule + std::int64_t{inside} * from.token_bytes + chunk * 16,
-                      token < valid, policy_);
+        copy_async_16(R::at(to, token, chunk), tile + std::int64_t{token} * token_bytes + chunk * 16, token < valid,
+                      policy);
       }
     }
   }
+
+  /// The same for pages that are not whole tiles.
+  __device__ __forceinline__ void copy_granules(std::uint32_t to, const PagedParams& from, std::int64_t offset,
+                                                int first, int valid) const {
+    const std::uint64_t policy = read_once_policy();
+#pragma unroll 2
+    for (int i = 0; i < kChunks / 2; ++i) {
+      const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
+      const int inside = token & ((1 << p_.step.granule_log2) - 1);
+      const char* granule = from.data + __shfl_sync(kAllLanes, offset, first + (token >> p_.step.granule_log2));
+      copy_async_16(R::at(to, token, chunk), granule + std::int64_t{inside} * from.token_bytes + chunk * 16,
+                    token < valid, policy);
+    }
+  }
+
+  static constexpr int kChunks = kHeadDim / 8;  // of a token, 16 bytes each
 
   const DecodeParams& p_;
   const Rows& rows_;
   Place end_;
   std::uint32_t ring_;
-  std::uint64_t policy_ = read_once_policy();
   Group current_ = {0, 0, 0, 0, 0};
   Group next_;
   int tile_ = 0;  // the next to issue, of current_
