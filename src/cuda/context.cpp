@@ -47,10 +47,12 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
                                   device_.compute_capability / 10, device_.compute_capability % 10, kOldest / 10,
                                   kOldest % 10));
   }
-  // With programmatic dependent launch an SM is left free: where there is none, the next kernel's launch does not even
-  // begin before a CTA has ended (measured: docs/design/cuda-engine.md).
-  const int most = device_.compute_capability >= 90 ? device_.num_sms - 1 : device_.num_sms;
-  stream_ctas_ = config.max_ctas > 0 ? std::min(config.max_ctas, device_.num_sms) : most;
+  // In a chain by programmatic dependent launch an SM is left free: where there is none, the next kernel's launch does
+  // not even begin before a CTA has ended (measured: docs/design/cuda-engine.md).
+  const int chained = device_.compute_capability >= 90 ? device_.num_sms - 1 : device_.num_sms;
+  const int most = config.max_ctas > 0 ? config.max_ctas : device_.num_sms;
+  stream_ctas_ = std::min(most, device_.num_sms);
+  chained_stream_ctas_ = config.max_ctas > 0 ? stream_ctas_ : chained;
   const DeviceGuard guard(device_.ordinal);
   check(cudaStreamCreateWithFlags(&uploads_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }

@@ -43,8 +43,11 @@ class CudaContext {
   CudaContext& operator=(const CudaContext&) = delete;
 
   [[nodiscard]] const CudaDeviceInfo& device() const noexcept { return device_; }
-  /// CTAs that `stream` has by default.
-  [[nodiscard]] int stream_ctas() const noexcept { return stream_ctas_; }
+  /// CTAs that `stream` has by default: launched alone, or chained by programmatic dependent launch, where there are
+  /// never more.
+  [[nodiscard]] int stream_ctas(bool chained = false) const noexcept {
+    return chained ? chained_stream_ctas_ : stream_ctas_;
+  }
 
   /// A decoding kernel with as many warps as fit, up to `max_warps`. Throws Unsupported where not one does, or where
   /// this build has no code for the device.
@@ -69,6 +72,7 @@ class CudaContext {
   CudaBackendConfig config_;
   CudaDeviceInfo device_;
   int stream_ctas_ = 0;
+  int chained_stream_ctas_ = 0;
   cudaStream_t uploads_ = nullptr;
   std::mutex mutex_;
   std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts

@@ -50,8 +50,10 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
       kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kMaxWarps)),
       on_device_(context_, step, group_) {
   const int units = step.shape.num_kv_heads * group_.chunks;
+  int chained_workers = options_.num_workers;
   if (options_.num_workers == 0) {
     options_.num_workers = context_->stream_ctas();
+    chained_workers = context_->stream_ctas(true);
     // At least a tile for every warp: more CTAs than that have nothing to read sooner, and parts to be merged.
     if (options_.min_run_tokens == 0) options_.min_run_tokens = kernel_.warps * options_.tile_tokens;
   }
@@ -81,20 +83,29 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   partials_ = {reinterpret_cast<float*>(base + at.acc), reinterpret_cast<float2*>(base + at.max_sum),
                reinterpret_cast<unsigned*>(base + at.arrivals)};
 
-  stream_.workers = arith::Divisor(workers);
-  stream_.warps = arith::Divisor(kernel_.warps);
-  stream_.tile_tokens = arith::Divisor(options_.tile_tokens);
-  stream_.whole = arith::WholeUnits(step.batch * units, workers);
-  stream_.segment_cost_tokens = options_.segment_cost_tokens;
-  stream_.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
-  // Runs may also be of the least length each, however many there are.
-  stream_.wide = most_cost(step, on_device_.params(), options_) + 1.0 * workers * stream_.min_run_tokens >= 0x1p31;
+  alone_ = cut_for(workers);
+  chained_ = cut_for(chained_workers);
 }
 
-void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) {
+StreamParams StreamStep::cut_for(int workers) const {
+  StreamParams stream;
+  stream.workers = arith::Divisor(workers);
+  stream.warps = arith::Divisor(kernel_.warps);
+  stream.tile_tokens = arith::Divisor(options_.tile_tokens);
+  stream.whole = arith::WholeUnits(step_.batch * on_device_.params().num_units, workers);
+  stream.segment_cost_tokens = options_.segment_cost_tokens;
+  stream.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
+  // Runs may also be of the least length each, however many there are.
+  stream.wide =
+      most_cost(step_, on_device_.params(), options_) + 1.0 * options_.num_workers * stream.min_run_tokens >= 0x1p31;
+  return stream;
+}
+
+void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptions& options) {
   DecodeParams p;
   if (step_.batch > 0) p = describe(*context_, step_, group_, layer, options);
-  ran_ = true;
+  StreamParams& stream = options.programmatic_dependent_launch ? chained_ : alone_;
+  ran_ = &stream;
   if (step_.batch == 0) return;
   p.step = on_device_.params();
   p.step.errors = errors_;
@@ -102,20 +113,20 @@ void StreamStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptio
   const DeviceGuard guard(context_->device().ordinal);
   const auto launch = [&](const void* function, void* stream_params) {
     void* params[] = {&p, stream_params};
-    launch_kernel(*context_, function, options_.num_workers, kernel_.warps * 32, kernel_.shared_bytes, stream,
-                  options.programmatic_dependent_launch, params);
+    launch_kernel(*context_, function, static_cast<int>(stream.workers.value), kernel_.warps * 32, kernel_.shared_bytes,
+                  handle, options.programmatic_dependent_launch, params);
   };
-  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.function, &stream_);
+  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.function, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
-  Probed<StreamParams> probed{stream_, {*options.timeline, 0, 0}};
+  Probed<StreamParams> probed{stream, {*options.timeline, 0, 0}};
   launch(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kernel_.warps).function, &probed);
 }
 
 ExecutedCounters StreamStep::launched() const noexcept {
-  if (!ran_ || step_.batch == 0) return {};
+  if (ran_ == nullptr || step_.batch == 0) return {};
   ExecutedCounters executed;
   executed.launches = 1;
-  executed.decode_ctas = options_.num_workers;
+  executed.decode_ctas = static_cast<int>(ran_->workers.value);
   return executed;
 }
 
@@ -132,7 +143,9 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
         fmt::format("lengths has {} entries, must have the step's batch, {}", lengths.size(), step_.batch));
   }
   // The kernel's own arithmetic, with the options that it was given.
-  const WorkPlan listed = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options_);
+  PlanOptions options = options_;
+  options.num_workers = static_cast<int>(ran_->workers.value);
+  const WorkPlan listed = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options);
   const PlanCounters& plan = listed.counters();
   executed.segments = plan.segments;
   executed.partials = plan.partials;

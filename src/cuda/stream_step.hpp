@@ -34,6 +34,7 @@ class StreamStep final : public CudaPreparedStep {
  private:
   /// What executed() can tell without lengths.
   [[nodiscard]] ExecutedCounters launched() const noexcept;
+  [[nodiscard]] StreamParams cut_for(int workers) const;
 
   std::shared_ptr<CudaContext> context_;
   Step step_;
@@ -42,10 +43,11 @@ class StreamStep final : public CudaPreparedStep {
   KernelLaunch kernel_;
   Leased own_workspace_;
   StepOnDevice on_device_;
-  StreamParams stream_;
+  StreamParams alone_;
+  StreamParams chained_;  ///< by programmatic dependent launch
   PartialsParams partials_;
   unsigned* errors_ = nullptr;
-  bool ran_ = false;
+  const StreamParams* ran_ = nullptr;  ///< the last run's
 };
 
 /// Of any workspace's error word.

@@ -14,7 +14,7 @@ enum class CudaStampKind : std::int32_t {
   kSegment,    ///< a segment is done: row, unit and tokens say which
   kArrived,    ///< before the CTA's barrier
   kJoined,     ///< what the CTA's warps had in common is joined, and written or published for other CTAs
-  kMerged,     ///< the CTA came last, and has merged what all had published
+  kMerged,     ///< the CTA, or a warp of it, came last, and has merged what all had published
   kExit,       ///< the warp's last instruction
 };
 

@@ -75,10 +75,7 @@ __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& share
                                           : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   }
   Part total;
-  total.max = kLowest;
-  total.sum = 0.0f;
-#pragma unroll
-  for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  total.clear();
 #pragma unroll
   for (int w = 0; w < kMaxWarps; ++w) total.max = fmaxf(total.max, max_sum[w].x);
 #pragma unroll
@@ -89,6 +86,63 @@ __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& share
     for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], weight, acc[w][v]);
   }
   return total;
+}
+
+/// A head of a unit, to memory, or to `slot` of the workspace where other CTAs have parts of the unit (-1: they have
+/// none).
+template <class T, int kHeadDim, int kPitch>
+__device__ __forceinline__ void deliver(const DecodeParams& p, std::int32_t slot, int row, int first_head, int g,
+                                        const HeadPart<kHeadDim>& part) {
+  if (slot >= 0) {
+    publish<kHeadDim>(p.partials, std::int64_t{slot} * kPitch + g, part);
+  } else {
+    write_head<T>(p, part, row, first_head + g);
+  }
+}
+
+/// Joins and delivers up to four heads of a unit, from `first` on, part by part. Where a CTA has parts of many units,
+/// each has two or three: several heads at once keep as much in flight as join_warps() does, in fewer turns.
+template <class T, int kHeadDim, int kPitch>
+__device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinShared& shared, const PartPlaces places,
+                                             int start, unsigned parts, int first, std::int32_t slot, int row,
+                                             int first_head, int heads) {
+  using Part = HeadPart<kHeadDim>;
+  constexpr int kHeads = 4;
+  Part total[kHeads];
+#pragma unroll
+  for (int k = 0; k < kHeads; ++k) total[k].clear();
+#pragma unroll 1
+  for (unsigned rest = parts; rest != 0; rest &= rest - 1) {
+    const int w = __ffs(static_cast<int>(rest)) - 1;
+    const float* from = places.at(w, w == start);
+    float2 max_sum[kHeads];
+    float4 acc[kHeads][Part::kVectors];
+#pragma unroll
+    for (int k = 0; k < kHeads; ++k) {
+      const int g = min(first + k, heads - 1);
+      max_sum[k] = shared.max_sum[w][w == start][g];
+#pragma unroll
+      for (int v = 0; v < Part::kVectors; ++v)
+        if (Part::mine(v)) acc[k][v] = *reinterpret_cast<const float4*>(from + g * kPartPitch<kHeadDim> + Part::dim(v));
+    }
+#pragma unroll
+    for (int k = 0; k < kHeads; ++k) {
+      const float max = fmaxf(total[k].max, max_sum[k].x);
+      const float factor = fast_exp2(total[k].max - max), weight = fast_exp2(max_sum[k].x - max);
+      total[k].max = max;
+      total[k].sum = total[k].sum * factor + weight * max_sum[k].y;
+#pragma unroll
+      for (int v = 0; v < Part::kVectors; ++v) {
+        if (!Part::mine(v)) continue;
+        const float4 a = total[k].acc[v];
+        total[k].acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
+        add_scaled(total[k].acc[v], weight, acc[k][v]);
+      }
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < kHeads; ++k)
+    if (first + k < heads) deliver<T, kHeadDim, kPitch>(p, slot, row, first_head, first + k, total[k]);
 }
 
 /// For the whole CTA, after a barrier.
@@ -102,24 +156,29 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
   const unsigned from_before = shared.sharers[0].count > 0 ? parts.from_before() : 0u;
   const int last_tail = 31 - __clz(static_cast<int>(parts.tails));
   const bool leaves = shared.sharers[1].count > 0 && shared.sharers[1].first == cta;
-  // The units in turn: first the one that an earlier CTA began, then one for each tail; a warp a head.
-  const int before = from_before != 0 ? 1 : 0, items = (before + __popc(parts.tails)) * p.heads_per_unit;
+  // The units in turn: first the one that an earlier CTA began, then one for each tail; a warp a head, or four of them
+  // where that would take many turns.
+  const int before = from_before != 0 ? 1 : 0, units = before + __popc(parts.tails);
+  const bool many = units * p.heads_per_unit > 2 * warps;
+  const int per_unit = many ? (p.heads_per_unit + 3) / 4 : p.heads_per_unit;
 #pragma unroll 1
-  for (int item = warp; item < items; item += warps) {
-    const int nth = arith::small_quotient<int>(item, p.heads_per_unit), g = item - nth * p.heads_per_unit;
+  for (int item = warp; item < units * per_unit; item += warps) {
+    const int nth = arith::small_quotient<int>(item, per_unit), g = item - nth * per_unit;
     const bool continued = nth < before;
     unsigned rest = parts.tails;
     for (int skip = nth - before; skip > 0; --skip) rest &= rest - 1;
     const int start = continued ? -1 : __ffs(static_cast<int>(rest)) - 1;
+    const unsigned members = continued ? from_before : parts.after(rest);
     const Place at = shared.ends[continued ? 0 : start + 1];
+    const bool goes_on = continued || (start == last_tail && leaves);
+    const std::int32_t slot = goes_on ? arith::partial_slot(cta, continued ? 1 : 0) : -1;
     const Unit unit = unit_of(p, at.unit);
-    if (g >= unit.heads) continue;
-    const HeadPart<kHeadDim> part =
-        join_warps<kHeadDim>(shared, places, start, continued ? from_before : parts.after(rest), g);
-    if (continued || (start == last_tail && leaves)) {
-      publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(cta, continued ? 1 : 0)} * kPitch + g, part);
-    } else {
-      write_head<T>(p, part, at.row, unit.first_head + g);
+    if (__builtin_expect(many, 0)) {
+      join_four_heads<T, kHeadDim, kPitch>(p, shared, places, start, members | (start >= 0 ? 1u << start : 0u), 4 * g,
+                                           slot, at.row, unit.first_head, unit.heads);
+    } else if (g < unit.heads) {
+      deliver<T, kHeadDim, kPitch>(p, slot, at.row, unit.first_head, g,
+                                   join_warps<kHeadDim>(shared, places, start, members, g));
     }
   }
 
@@ -133,11 +192,10 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
                                     arrive_last(p.partials.arrivals + sharers.first, sharers.count);
   }
   __syncthreads();
+  // Who comes last for one of them often does for both, being late: they go side by side.
 #pragma unroll 1
-  for (int item = warp;; item += warps) {
-    const int which = item < p.heads_per_unit ? 0 : 1;
-    if (item >= 2 * p.heads_per_unit) break;
-    const int g = item - which * p.heads_per_unit;
+  for (int item = warp; item < 2 * p.heads_per_unit; item += warps) {
+    const int which = item < p.heads_per_unit ? 0 : 1, g = item - which * p.heads_per_unit;
     const Place at = shared.ends[which == 0 ? 0 : warps];
     const Unit unit = unit_of(p, at.unit);
     if (!shared.came_last[which] || g >= unit.heads) continue;

@@ -17,6 +17,12 @@ struct HeadPart {
   float sum;
   float4 acc[kVectors];
 
+  __device__ __forceinline__ void clear() {
+    max = kLowest;
+    sum = 0.0f;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  }
   __device__ __forceinline__ static bool mine(int v) { return v * 128 + lane_id() * 4 < kHeadDim; }
   __device__ __forceinline__ static int dim(int v) { return v * 128 + lane_id() * 4; }
 };
@@ -82,8 +88,9 @@ __device__ __forceinline__ void publish(const PartialsParams& partials, std::int
   if (lane_id() == 0) __stcg(partials.max_sum + index, make_float2(part.max, part.sum));
 }
 
-/// After publish(), and a barrier among those who published: whether this part is the last of `count`, all of which may
-/// then be read after another barrier. One thread; nobody waits, and the counter is back at zero after the last.
+/// After publish(), and a barrier (of the warp, where one warp published) among those who did: whether this part is the
+/// last of `count`, all of which may then be read after another barrier. One thread; nobody waits, and the counter is
+/// back at zero after the last.
 __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
   const ::cuda::atomic_ref<unsigned, ::cuda::thread_scope_device> arrivals(*counter);
   const auto last = static_cast<unsigned>(count - 1);
@@ -97,12 +104,9 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
 template <int kHeadDim, class IndexOf>
 __device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& partials, int count, IndexOf index_of) {
   using Part = HeadPart<kHeadDim>;
-  constexpr int kBatch = 24 / Part::kVectors;
+  constexpr int kBatch = 32 / Part::kVectors;
   Part total;
-  total.max = kLowest;
-  total.sum = 0.0f;
-#pragma unroll
-  for (int v = 0; v < Part::kVectors; ++v) total.acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  total.clear();
 #pragma unroll 1
   for (int first = 0; first < count; first += kBatch) {
     const int mine = first + lane_id();

@@ -74,23 +74,23 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, -1, members, g);
       if (segment.slot < 0) {
         write_head<T>(p, part, segment.row, unit.first_head + g);
-      } else {
-        const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
-        publish<kHeadDim>(p.partials, slot * (8 * kBlocks) + g, part);
+        continue;
+      }
+      const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
+      publish<kHeadDim>(p.partials, slot * (8 * kBlocks) + g, part);
+      if (segment.merge < 0) continue;
+      // A counter for each head: no warp waits for another, and tasks that end late share the merging.
+      const ListedMerge m = list.merges[segment.merge];
+      const std::int64_t counter = (std::int64_t{chunk} * list.num_merges + segment.merge) * (8 * kBlocks) + g;
+      __syncwarp();
+      const bool came_last = lane_id() == 0 && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
+      if (__any_sync(kAllLanes, came_last)) {
+        merge_head<T, kHeadDim, kBlocks>(p, list, segment.merge, chunk, g);
+        probe.stamp(CudaStampKind::kMerged);
       }
     }
-    __syncthreads();
     probe.stamp(CudaStampKind::kJoined);
-    if (segment.merge < 0) continue;
-    if (threadIdx.x == 0) {
-      const ListedMerge m = list.merges[segment.merge];
-      unsigned* counter = p.partials.arrivals + (std::int64_t{chunk} * list.num_merges + segment.merge);
-      shared.came_last[0] = arrive_last(counter, m.slots_end - m.slots_begin);
-    }
     __syncthreads();
-    if (!shared.came_last[0]) continue;
-    for (int g = warp; g < unit.heads; g += warps) merge_head<T, kHeadDim, kBlocks>(p, list, segment.merge, chunk, g);
-    probe.stamp(CudaStampKind::kMerged);
   }
 }
 
