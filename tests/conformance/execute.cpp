@@ -88,7 +88,7 @@ void check_run(Context& context, PreparedStep& prepared, Problem& problem, const
     throw Failure(fmt::format("{}: run threw: {}", what, error.what()));
   }
   ++context.ran;
-  const std::string wrong = problem.expectation.disagreement();
+  const std::string wrong = problem.expectation.disagreement(context.subject.lse_limit);
   if (!wrong.empty()) throw Failure(fmt::format("{}: {}", what, wrong));
   if (plan != nullptr) check_counters(prepared.executed(), *plan, problem.spec.page_size, what);
 }

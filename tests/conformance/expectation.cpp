@@ -12,8 +12,6 @@ namespace pkv::conformance {
 
 namespace {
 
-constexpr double kLseLimit = 1e-4;
-
 double l2_limit(DType dtype) {
   switch (dtype) {
     case DType::kF16:
@@ -81,11 +79,11 @@ const ReferenceResult& Expectation::at(std::int64_t row, int head) const {
   return results_[static_cast<std::size_t>(row * step_.shape.num_q_heads + head)];
 }
 
-std::string Expectation::disagreement() const {
+std::string Expectation::disagreement(double lse_limit) const {
   for (std::int64_t row = 0; row < step_.batch; ++row) {
     for (int head = 0; head < step_.shape.num_q_heads; ++head) {
       std::string wrong = wrong_out(row, head);
-      if (wrong.empty() && data_.layer().lse) wrong = wrong_lse(row, head);
+      if (wrong.empty() && data_.layer().lse) wrong = wrong_lse(row, head, lse_limit);
       if (!wrong.empty())
         return fmt::format("row {} of {} tokens, query head {}: {}", row, step_.lengths.at(row), head, wrong);
     }
@@ -118,7 +116,7 @@ std::string Expectation::wrong_out(std::int64_t row, int head) const {
                      allowed, one_pass_error);
 }
 
-std::string Expectation::wrong_lse(std::int64_t row, int head) const {
+std::string Expectation::wrong_lse(std::int64_t row, int head, double lse_limit) const {
   const Layer& layer = data_.layer();
   const bool natural = layer.lse->base == LseBase::kNatural;
   const double unit = natural ? 1.0 : std::numbers::ln2;  // one unit of LSE as it is written, in natural logarithms
@@ -127,8 +125,8 @@ std::string Expectation::wrong_lse(std::int64_t row, int head) const {
   if (step_.lengths.at(row) == 0)
     return actual == expected ? "" : fmt::format("LSE is {}, expected {}", actual, expected);
   const double error = std::abs(actual - expected) * unit;
-  if (error <= kLseLimit) return {};
-  const double allowed = kLseLimit + one_pass_decode(step_, layer, row, head).score_noise;
+  if (error <= lse_limit) return {};
+  const double allowed = lse_limit + one_pass_decode(step_, layer, row, head).score_noise;
   if (error <= allowed) return {};
   return fmt::format("LSE (base {}) is {}, expected {} within {:.3g}", natural ? "e" : "2", actual, expected,
                      allowed / unit);

@@ -72,7 +72,7 @@ void check_layers(Context& context) {
     for (const auto& layer : layers) {
       run_layer(context, *prepared, *layer);
       ++context.ran;
-      const std::string wrong = Expectation(problem.step(), *layer).disagreement();
+      const std::string wrong = Expectation(problem.step(), *layer).disagreement(context.subject.lse_limit);
       if (!wrong.empty()) throw Failure(fmt::format("{}, a layer after others: {}", to_string(cut), wrong));
       check_run(context, *prepared, problem, plan ? &*plan : nullptr, to_string(cut) + ", a layer between others");
     }
@@ -119,7 +119,7 @@ void check_two_threads(Context& context) {
     if (error_b) std::rethrow_exception(error_b);
     ++context.ran;
     for (const Problem* problem : {&first, &second}) {
-      const std::string wrong = problem->expectation.disagreement();
+      const std::string wrong = problem->expectation.disagreement(context.subject.lse_limit);
       if (!wrong.empty()) throw Failure(fmt::format("{}, two threads: {}", to_string(cut), wrong));
     }
   });

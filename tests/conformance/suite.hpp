@@ -3,6 +3,7 @@
 // The conformance suite: what every backend must do, whatever it runs on. To put a backend under it, write a main that
 // calls register_suite() between InitGoogleTest and RUN_ALL_TESTS (see tests/cpu/conformance_tests.cpp).
 
+#include "conformance/expectation.hpp"
 #include "conformance/memory.hpp"
 #include "conformance/random.hpp"
 #include "persistentkv/engine/backend.hpp"
@@ -22,6 +23,7 @@ struct Subject {
   std::string name;
   std::function<std::unique_ptr<Backend>()> make;
   std::shared_ptr<Memory> memory;  ///< where its tensors live
+  double lse_limit = kLseLimit;    ///< absolute error of an LSE that it is allowed
 };
 
 /// What a subject's make() throws on a machine that has nothing to run it on: the case is skipped.

@@ -11,12 +11,6 @@
 
 namespace pkv::testing {
 
-namespace {
-
-constexpr double kLseLimit = 1e-4;
-
-}  // namespace
-
 void PagedProblem::poison_outputs(cudaStream_t stream) {
   device_out_.poison(stream);
   device_lse_.poison(stream);
@@ -54,7 +48,7 @@ std::string PagedProblem::wrong_head(const std::vector<double>& expected, double
   const double actual_lse = lse_[static_cast<std::size_t>(at)];
   if (empty) return actual_lse == lse ? "" : fmt::format("LSE is {}, expected {}", actual_lse, lse);
   double limit = d.dtype == DType::kF16 ? 1e-3 : 8e-3;
-  double lse_limit = kLseLimit;
+  double lse_limit = d.lse_limit;
   error = std::sqrt(error / norm);
   if (error > limit || !(std::abs(actual_lse - lse) <= lse_limit)) {
     const double noise = conformance::one_pass_decode(host_step(), host_layer(), row, head).score_noise;

@@ -3,6 +3,7 @@
 // A decode problem whose memory stays where it is while its lengths, pages and numbers change: what a serving engine
 // does to the arrays that a graph was captured with.
 
+#include "conformance/expectation.hpp"
 #include "cuda/engine_test.hpp"
 #include "persistentkv/core/layer.hpp"
 #include "persistentkv/core/step.hpp"
@@ -20,9 +21,10 @@ struct Dimensions {
   DType out_dtype = DType::kF16;
   int page_size = 16;
   std::int64_t batch = 1;
-  std::int64_t pages_per_row = 1;  ///< that the table has room for
-  std::int64_t num_pages = 0;      ///< of the pool; 0: as many as the table holds, and two more
-  bool fill_unused = false;        ///< slots of no token are numbers too, not NaN
+  std::int64_t pages_per_row = 1;             ///< that the table has room for
+  std::int64_t num_pages = 0;                 ///< of the pool; 0: as many as the table holds, and two more
+  bool fill_unused = false;                   ///< slots of no token are numbers too, not NaN
+  double lse_limit = conformance::kLseLimit;  ///< absolute error of an LSE that is allowed
 
   [[nodiscard]] std::int32_t capacity_tokens() const { return static_cast<std::int32_t>(pages_per_row) * page_size; }
 };
