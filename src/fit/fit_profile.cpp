@@ -170,6 +170,18 @@ void set_caution(DeviceProfile& profile, const std::vector<Fitted>& all, Expecte
   regret.safe_route = mean_ratio_of(all, all.front());
 }
 
+/// Fits say nothing of steps larger than any that was measured: there the safe route runs.
+std::vector<Gate> gates_of(const DeviceProfile& profile, std::span<const StepSample> samples, int layers) {
+  Gate gate{"larger than was calibrated", {}, StepQuantity::kKvMib, std::nullopt, 0};
+  for (const RouteCandidate& candidate : profile.candidates)
+    if (candidate.route != profile.safe_route && !gate.applies_to(candidate.route))
+      gate.routes.push_back(candidate.route);
+  if (gate.routes.empty()) return {};
+  for (const StepSample& sample : samples)
+    gate.max = std::max(*gate.max, summarize(sample.input(layers)).value(StepQuantity::kKvMib));
+  return {gate};
+}
+
 template <class T>
 void insert(std::vector<T>& values, const T& value) {
   if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
@@ -207,7 +219,7 @@ FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> sam
   profile.safe_route = all.front().candidate.route;
   profile.candidates.clear();
   for (Fitted& fitted : all) profile.candidates.push_back(std::move(fitted.candidate));
-  profile.gates.clear();
+  profile.gates = gates_of(profile, samples, layers_per_plan);
   profile.validate();
   result.profile = std::move(profile);
   return result;

@@ -34,9 +34,11 @@ std::int64_t StepSummary::value(StepQuantity quantity) const noexcept {
     case StepQuantity::kLongestRowTokens:
       return longest_row_tokens;
     case StepQuantity::kKvTokens:
+      return kv_tokens;
+    case StepQuantity::kKvMib:
       break;
   }
-  return kv_tokens;
+  return static_cast<std::int64_t>(kv_mib);
 }
 
 StepSummary summarize(const PolicyInput& input) {

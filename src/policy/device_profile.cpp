@@ -119,9 +119,11 @@ std::string_view to_string(StepQuantity quantity) noexcept {
     case StepQuantity::kLongestRowTokens:
       return "longest_row_tokens";
     case StepQuantity::kKvTokens:
+      return "kv_tokens";
+    case StepQuantity::kKvMib:
       break;
   }
-  return "kv_tokens";
+  return "kv_mib";
 }
 
 bool Gate::applies_to(Route route) const noexcept {

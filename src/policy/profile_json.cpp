@@ -152,7 +152,8 @@ TimeUnits parse_time_units(std::string_view text) {
 
 StepQuantity parse_quantity(std::string_view text) {
   return parse_enum(text, "quantity",
-                    std::array{StepQuantity::kActiveRows, StepQuantity::kLongestRowTokens, StepQuantity::kKvTokens});
+                    std::array{StepQuantity::kActiveRows, StepQuantity::kLongestRowTokens, StepQuantity::kKvTokens,
+                               StepQuantity::kKvMib});
 }
 
 RouteFit read_fit(Fields fields) {

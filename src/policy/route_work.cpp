@@ -43,7 +43,9 @@ void add_grid(RouteWork& work, const PolicyInput& input, const Grid& grid, doubl
   const double tasks = row_splits * shape.num_kv_heads;
   work.ctas += tasks;
   work.states += grid.splits > 1 ? row_splits * shape.num_q_heads : 0.0;
-  work.launches += grid.splits > 1 && grid.merge_launch ? 2 : 1;
+  // The paper's formula takes rows to have as many tiles as splits; fits count what a plan launches.
+  const bool merges = grid.splits > 1 && (slots == 0 || tiles_of(grid.longest_tokens, input) > 1);
+  work.launches += merges && grid.merge_launch ? 2 : 1;
   work.splits = std::max(work.splits, grid.splits);
   if (slots == 0) return;
   work.depth = std::max(work.depth, grid.splits > 1 ? static_cast<double>(grid.splits) : 0.0);

@@ -123,11 +123,20 @@ TEST_F(Fit, ProfileChoosesAsTheTruthWould) {
   EXPECT_LT(fitted.regret.policy, 1.02);
   EXPECT_EQ(fitted.profile.candidates.front().route, fitted.profile.safe_route);
 
+  // What is larger than any sample is the safe route's.
+  ASSERT_EQ(fitted.profile.gates.size(), 1u);
+  EXPECT_EQ(fitted.profile.gates.front().quantity, StepQuantity::kKvMib);
+  EXPECT_FALSE(fitted.profile.gates.front().applies_to(fitted.profile.safe_route));
+  std::int64_t largest = 0;
+  for (const StepSample& sample : samples)
+    largest = std::max(largest, static_cast<std::int64_t>(summarize(sample.input(32)).kv_mib));
+  EXPECT_EQ(fitted.profile.gates.front().max, largest);
+
   const Router router(parse_profile(profile_to_json(fitted.profile), "made-up.json"));
   double ratios = 0;
   for (const StepSample& sample : make_samples(random_, 200, kShape, kSms, costs, 0)) {
     const Ruling ruling = router.rule(sample.input(32));
-    EXPECT_EQ(ruling.grounds, Grounds::kEstimate);
+    EXPECT_EQ(ruling.grounds, Grounds::kEstimate);  // the safe route always stands for choice
     double best = 1e300, chosen = 0;
     for (const RouteTimes& times : sample.routes) {
       const double us = cost_us(times.time_us, times.plan_us, 32);

@@ -40,9 +40,10 @@ enum class StepQuantity : std::uint8_t {
   kActiveRows,        ///< rows with at least one token
   kLongestRowTokens,  ///< tokens of the longest row
   kKvTokens,          ///< sum of lengths
+  kKvMib,             ///< useful K and V, in whole MiB
 };
 
-/// "active_rows", "longest_row_tokens" or "kv_tokens".
+/// "active_rows", "longest_row_tokens", "kv_tokens" or "kv_mib".
 [[nodiscard]] std::string_view to_string(StepQuantity quantity) noexcept;
 
 /// Rules `routes` out of every step whose quantity lies outside [min, max]. At least one bound is given.
