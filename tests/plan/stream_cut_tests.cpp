@@ -109,6 +109,19 @@ TEST(StreamCut, WorkersGetWholeRowsThatAreAlike) {
   EXPECT_GT(make_plan(Schedule::kStream, input, {.num_workers = 150}).counters().partials, 0);  // 128 would be too few
 }
 
+// Merging 33 parts takes as long as merging 64.
+TEST(StreamCut, UnitsAreSharedByWholeTurnsOfTheirMerge) {
+  const std::vector<std::int32_t> lengths{100000};
+  const auto parts_of_a_unit = [&](int kv_heads, int workers) {
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, kv_heads, 128}, lengths, {}}, {.num_workers = workers});
+    return plan.merges().front().slots_end - plan.merges().front().slots_begin;
+  };
+  EXPECT_EQ(parts_of_a_unit(8, 132), 16);
+  EXPECT_EQ(parts_of_a_unit(4, 132), 32);  // not 33
+  EXPECT_EQ(parts_of_a_unit(2, 132), 64);  // not 66
+  EXPECT_EQ(parts_of_a_unit(1, 40), 40);   // 32 would leave a fifth of the workers idle
+}
+
 TEST(StreamCut, NobodyGetsLessThanTheLeastRun) {
   const std::vector<std::int32_t> lengths{400, 1000, 30};
   const PlanOptions options{.tile_tokens = 16, .num_workers = 100, .min_run_tokens = 256, .segment_cost_tokens = 0};

@@ -29,8 +29,10 @@ struct WholeUnits {
   WholeUnits() = default;
   PKV_HOST_DEVICE constexpr WholeUnits(std::int64_t units, std::int64_t workers) {
     if (units <= 0 || units > 1 << 20) return;
-    const std::int64_t each = workers >= units ? workers / units : (units + workers - 1) / workers;
+    std::int64_t each = workers >= units ? workers / units : (units + workers - 1) / workers;
     if (workers >= units) {
+      // Parts of a unit are merged 32 at a time: a few more would take as long as another 32.
+      if (const std::int64_t turns = each - each % 32; turns > 0 && 16 * turns * units >= 15 * workers) each = turns;
       shares_units = 16 * each * units >= 15 * workers;
       if (shares_units) workers_per_unit = Divisor(each);
     } else if (units % each == 0 && 16 * (units / each) >= 15 * workers) {
