@@ -153,7 +153,10 @@ TEST_P(FlashInfer, RowIdsOutOfRangeAreReported) {
 TEST_P(FlashInfer, IsOfferedByTheRuntime) {
   Runtime runtime(std::nullopt, {std::shared_ptr(std::move(backend_)), std::shared_ptr(std::move(flashinfer_))},
                   {.route = GetParam()});
-  PagedProblem problem({.batch = 3, .pages_per_row = 8}, random_);
+  Dimensions dimensions = of_path();
+  dimensions.batch = 3;
+  dimensions.pages_per_row = 8;
+  PagedProblem problem(dimensions, random_);
   problem.draw(std::vector<std::int32_t>{100, 1, 17});
   RuntimeStep ready = runtime.prepare(problem.host_step());
   EXPECT_EQ(ready.decision().route, GetParam());
