@@ -159,6 +159,7 @@ class Replayer {
       PolicyInput input;
       input.step = {.shape = options_.shape, .lengths = rows.lengths, .capacity_tokens = rows.capacity_tokens};
       input.dtype = options_.dtype;
+      input.page_size = workload_.page_size();
       const Choice choice = options_.router->choose(input);
       input.options.splits = choice.splits;
       layer_us = estimate_cost(options_.router->profile(), choice.route, input, summarize(input)).total_us;
