@@ -1,5 +1,6 @@
 #include "persistentkv/policy/cost_model.hpp"
 
+#include "estimate.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step.hpp"
 #include "route_work.hpp"
@@ -66,9 +67,7 @@ StepSummary summarize(const PolicyInput& input) {
   return step;
 }
 
-namespace {
-
-void check(const PolicyInput& input) {
+void detail::check_options(const PolicyInput& input) {
   require_in_range("tile_tokens", input.options.tile_tokens, 1, kMaxRowTokens);
   require_in_range("bucket_tokens", input.options.bucket_tokens, 1, kMaxRowTokens);
   require_in_range("splits", input.options.splits, 0, 1 << 16);
@@ -76,6 +75,8 @@ void check(const PolicyInput& input) {
   require_in_range("page_size", input.page_size, 1, kMaxRowTokens);
   require_in_range("layers_per_plan", input.layers_per_plan, 0, 1 << 16);
 }
+
+namespace {
 
 double merge_mib(const detail::RouteWork& work, const PolicyInput& input) {
   return work.states * (2 + input.step.shape.head_dim) * 4 / kMib;
@@ -100,17 +101,14 @@ CostEstimate estimate_by_formula(const DeviceProfile& profile, Route route, int 
 }
 
 CostTerms terms_of(const detail::RouteWork& work, double slots, const PolicyInput& input, const StepSummary& step) {
-  const AttentionShape& shape = input.step.shape;
   const auto rows = static_cast<double>(step.active_rows);
   CostTerms terms{};
   at(terms, CostTerm::kConstant) = 1;
   at(terms, CostTerm::kExtraLaunch) = std::max(0, work.launches - 1);
   at(terms, CostTerm::kKvMib) = step.kv_mib;
-  at(terms, CostTerm::kFirstKvMib) = std::min(step.kv_mib, 64.0);
-  at(terms, CostTerm::kMiddleKvMib) = std::min(step.kv_mib, 512.0);
-  // A row's last page is taken to be half full.
-  at(terms, CostTerm::kKiloPages) =
-      (static_cast<double>(step.kv_tokens) / input.page_size + rows / 2) * shape.num_kv_heads / 1e3;
+  at(terms, CostTerm::kFirstKvMib) = std::min(step.kv_mib, detail::kFirstMib);
+  at(terms, CostTerm::kMiddleKvMib) = std::min(step.kv_mib, detail::kMiddleMib);
+  at(terms, CostTerm::kKiloPages) = detail::kilo_pages(input, step);
   at(terms, CostTerm::kTailKtokens) = work.tail_tokens / 1e3;
   at(terms, CostTerm::kIdleKtokens) = work.idle_tokens / 1e3;
   at(terms, CostTerm::kWaveKtokens) = work.wave_tokens / 1e3;
@@ -125,14 +123,16 @@ int splits_of(int candidate_splits, const PolicyInput& input) {
   return input.options.splits > 0 ? input.options.splits : candidate_splits;
 }
 
-CostEstimate estimate_by_fit(const DeviceProfile& profile, const RouteCandidate& candidate, const RouteFit& fit,
-                             const PolicyInput& input, const StepSummary& step) {
-  const double slots = profile.num_sms * fit.resident_ctas_per_sm;
-  const detail::RouteWork work =
-      detail::fitted_work(profile.num_sms, slots, candidate.route, splits_of(candidate.splits, input), input, step);
+}  // namespace
+
+CostEstimate detail::estimate_by_fit(int num_sms, double caution, const FittedRoute& fitted, const PolicyInput& input,
+                                     const StepSummary& step) {
+  const RouteFit& fit = fitted.fit;
+  const double slots = num_sms * fit.resident_ctas_per_sm;
+  const RouteWork work = fitted_work(num_sms, slots, fitted.route, splits_of(fitted.splits, input), input, step);
   CostEstimate estimate;
   estimate.is_fitted = true;
-  estimate.ctas_per_sm = work.ctas / profile.num_sms;
+  estimate.ctas_per_sm = work.ctas / num_sms;
   estimate.launches = work.launches;
   estimate.splits = work.splits;
   estimate.merge_mib = merge_mib(work, input);
@@ -141,24 +141,24 @@ CostEstimate estimate_by_fit(const DeviceProfile& profile, const RouteCandidate&
     estimate.terms_us[i] *= fit.us[i];
     estimate.total_us += estimate.terms_us[i];
   }
-  if (candidate.plan && input.layers_per_plan > 0) {
-    const PlanFit& plan = *candidate.plan;
+  if (fitted.plan != nullptr && input.layers_per_plan > 0) {
+    const PlanFit& plan = *fitted.plan;
     estimate.plan_us = (plan.step_us + plan.row_us * static_cast<double>(step.active_rows) + plan.task_us * work.ctas) /
                        input.layers_per_plan;
     estimate.total_us += estimate.plan_us;
   }
-  estimate.cautious_us = estimate.total_us * (1 + profile.caution * fit.error.mean);
+  estimate.cautious_us = estimate.total_us * (1 + caution * fit.error.mean);
   return estimate;
 }
 
-}  // namespace
-
 CostEstimate estimate_cost(const DeviceProfile& profile, const RouteCandidate& candidate, const PolicyInput& input,
                            const StepSummary& step) {
-  check(input);
+  detail::check_options(input);
   const AttentionShape& shape = input.step.shape;
   if (const RouteFit* fit = candidate.fit(shape.group_size(), shape.head_dim, input.dtype))
-    return estimate_by_fit(profile, candidate, *fit, input, step);
+    return detail::estimate_by_fit(
+        profile.num_sms, profile.caution,
+        {candidate.route, candidate.splits, *fit, candidate.plan ? &*candidate.plan : nullptr}, input, step);
   return estimate_by_formula(profile, candidate.route, splits_of(candidate.splits, input), input, step);
 }
 
@@ -166,13 +166,13 @@ CostEstimate estimate_cost(const DeviceProfile& profile, Route route, const Poli
                            const StepSummary& step) {
   if (const RouteCandidate* candidate = profile.candidate(route))
     return estimate_cost(profile, *candidate, input, step);
-  check(input);
+  detail::check_options(input);
   return estimate_by_formula(profile, route, input.options.splits, input, step);
 }
 
 StepFeatures step_features(int num_sms, double resident_ctas_per_sm, Route route, int splits, const PolicyInput& input,
                            const StepSummary& step) {
-  check(input);
+  detail::check_options(input);
   const double slots = num_sms * resident_ctas_per_sm;
   const detail::RouteWork work = detail::fitted_work(num_sms, slots, route, splits_of(splits, input), input, step);
   return {terms_of(work, slots, input, step), work.ctas};

@@ -2,6 +2,7 @@
 
 #include "persistentkv/core/error.hpp"
 #include "rules.hpp"
+#include "shortlist.hpp"
 
 #include <utility>
 
@@ -78,12 +79,25 @@ Route safe_route(const RouteOffer& offer, std::optional<Route> profile_route) {
   throw InvalidArgument("offer.routes is empty, must have at least one route that runs a step");
 }
 
-Router::Router(DeviceProfile profile) : profile_(std::move(profile)) { profile_.validate(); }
+Router::Router(DeviceProfile profile) : profile_(std::move(profile)) {
+  profile_.validate();
+  shortlists_ = std::make_shared<const std::vector<detail::Shortlist>>(detail::shortlists_of(profile_));
+}
 
 Choice Router::choose(const PolicyInput& input, const RouteOffer& offer) const { return rule(input, offer).choice; }
 
 Ruling Router::rule(const PolicyInput& input, const RouteOffer& offer) const {
-  return detail::rule(profile_, input, summarize(input), offer);
+  const StepSummary step = summarize(input);
+  const AttentionShape& shape = input.step.shape;
+  const bool same_device = input.device_name.empty() || input.device_name == profile_.device_name;
+  if (same_device && !offer.routes.empty()) {
+    for (const detail::Shortlist& list : *shortlists_) {
+      if (!list.is_for(shape.group_size(), shape.head_dim, input.dtype)) continue;
+      if (const auto ruling = list.rule(profile_, input, step, offer)) return *ruling;
+      break;
+    }
+  }
+  return detail::rule(profile_, input, step, offer);
 }
 
 }  // namespace pkv

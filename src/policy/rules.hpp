@@ -38,6 +38,7 @@ inline const Gate* failed_gate(const DeviceProfile& profile, Route route, const 
 /// A candidate as it would be run: in the run's splits where it names some, else in the candidate's.
 [[nodiscard]] Choice choice_of(Route route, int candidate_splits, const PolicyInput& input) noexcept;
 
+/// With every candidate estimated. Of fitted profiles, the router finds the same by a shorter way (shortlist.hpp).
 [[nodiscard]] Ruling rule(const DeviceProfile& profile, const PolicyInput& input, const StepSummary& step,
                           const RouteOffer& offer);
 

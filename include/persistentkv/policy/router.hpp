@@ -6,12 +6,17 @@
 #include "persistentkv/policy/device_profile.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace pkv {
+
+namespace detail {
+class Shortlist;
+}  // namespace detail
 
 /// What to run: the route, and PlanOptions::splits for it.
 struct Choice {
@@ -85,9 +90,9 @@ class Router {
 
   [[nodiscard]] const DeviceProfile& profile() const noexcept { return profile_; }
 
-  /// For every step: O(batch), and no allocation unless the profile has one of the bucket routes among its candidates
-  /// and the batch more than 512 rows. Throws InvalidArgument as summarize() and estimate_cost() do, and where nothing
-  /// is offered.
+  /// For every step: O(batch), and no allocation unless one of the bucket routes is estimated for more than 512 rows.
+  /// Of a fitted profile, only those candidates are estimated in full that a part of their terms does not rule out.
+  /// Throws InvalidArgument as summarize() and estimate_cost() do, and where nothing is offered.
   [[nodiscard]] Choice choose(const PolicyInput& input, const RouteOffer& offer = {}) const;
 
   /// The same choice, with its grounds and its estimate. Costs and throws as choose() does.
@@ -98,6 +103,7 @@ class Router {
 
  private:
   DeviceProfile profile_;
+  std::shared_ptr<const std::vector<detail::Shortlist>> shortlists_;  // of profile_; shared by copies
 };
 
 }  // namespace pkv
