@@ -6,9 +6,13 @@
 #include "persistentkv/plan/route.hpp"
 
 #include <array>
+#include <atomic>
+#include <cstddef>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace pkv::detail {
 
@@ -31,6 +35,31 @@ struct Offers {
 
 /// The first backend in the list that offers a route has it. Allocates only for backends that cannot serve the shape.
 [[nodiscard]] Offers offers_of(Backends backends, const OfferQuery& query);
+
+/// Offers of shapes that were asked for before: steps of one model all have the same, and to ask backends takes longer
+/// than to choose. Any number of threads may ask at once; those that find theirs take no lock.
+class KnownOffers {
+ public:
+  /// offers_of(backends, query), for the same backends in every call.
+  [[nodiscard]] Offers of(Backends backends, const OfferQuery& query);
+
+ private:
+  /// As many are kept; what comes later is asked anew every time.
+  static constexpr std::size_t kMost = 64;
+
+  struct Known {
+    AttentionShape shape;
+    DType dtype = DType::kF16;
+    int page_size = 0;
+    bool on_device = false;
+    Offers offers;
+    const Known* older = nullptr;
+  };
+
+  std::atomic<const Known*> newest_{nullptr};  // what can be reached from it never changes
+  std::mutex adding_;
+  std::vector<std::unique_ptr<const Known>> known_;  // owns them
+};
 
 /// Why nobody offers `route`: each backend's reason, in the order of the list.
 [[nodiscard]] std::string why_nobody(Backends backends, Route route, const OfferQuery& query);

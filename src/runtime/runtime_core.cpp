@@ -55,7 +55,7 @@ Ruling RuntimeCore::rule(const StepFacts& facts, const Offers& offers) const {
 
 Routed RuntimeCore::choose(const StepFacts& facts) const {
   const OfferQuery query = query_of(facts);
-  const Offers offers = offers_of(backends_, query);
+  const Offers offers = known_offers_.of(backends_, query);
   if (offers.routes.empty())
     throw Unsupported(fmt::format("no backend has a route for this step: {}", why_nobody(backends_, query)));
   if (options_.route != Route::kPolicy && !offers.routes.contains(options_.route)) {

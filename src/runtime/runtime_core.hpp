@@ -1,6 +1,6 @@
 #pragma once
 
-// What a runtime and its steps share. Immutable but for the counters.
+// What a runtime and its steps share. Immutable but for the counters and what was asked of backends before.
 
 #include "counters.hpp"
 #include "offers.hpp"
@@ -42,6 +42,7 @@ class RuntimeCore {
   RuntimeOptions options_;
   std::optional<Router> router_;
   AtomicCounters counters_;
+  mutable KnownOffers known_offers_;
 };
 
 /// What RuntimeStep holds.

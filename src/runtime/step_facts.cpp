@@ -28,6 +28,17 @@ const Step& known_step(const Step& step, const StepHint& hint) {
   return host;
 }
 
+void read_capacities(const Step& step, std::int32_t* capacities) {
+  const auto capacity = [&](std::int64_t row) {
+    return tokens_of_pages(step.table.capacity_pages(row), step.page_size);
+  };
+  if (!step.table.row_offsets) {  // a row of the table is as long as another
+    if (step.batch > 0) std::fill_n(capacities, step.batch, capacity(0));
+    return;
+  }
+  for (std::int64_t row = 0; row < step.batch; ++row) capacities[row] = capacity(row);
+}
+
 }  // namespace
 
 StepFacts::StepFacts(const Step& step, const StepHint& hint)
@@ -45,18 +56,23 @@ StepFacts::StepFacts(const Step& step, std::int64_t max_length_tokens)
         fmt::format("hint.max_length_tokens is {}, must be in [0, {}]", max_length_tokens, kMaxRowTokens));
   }
   step.validate_rows();
-  capacities = row_capacities(step);
-  if (!from_bounds) {
-    lengths = row_lengths(step);
-    return;
-  }
-  lengths = capacities;
+  batch_ = static_cast<std::size_t>(step.batch);
+  rows_.reserve(2 * batch_);
+  if (!from_bounds)
+    for (std::int64_t row = 0; row < step.batch; ++row)
+      rows_.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
   // CSR offsets that only the device knows: a row may have the whole pool.
-  if (capacities.empty())
-    lengths.assign(static_cast<std::size_t>(step.batch), tokens_of_pages(step.num_pages, page_size));
-  if (max_length_tokens == 0) return;
-  for (std::int32_t& length : lengths)
-    length = static_cast<std::int32_t>(std::min<std::int64_t>(length, max_length_tokens));
+  const bool bounded = !is_on_device(step.table.row_offsets);
+  if (from_bounds) {
+    rows_.resize(batch_, tokens_of_pages(step.num_pages, page_size));
+    if (bounded) read_capacities(step, rows_.data());
+    if (max_length_tokens > 0)
+      for (std::int32_t& length : rows_)
+        length = static_cast<std::int32_t>(std::min<std::int64_t>(length, max_length_tokens));
+  }
+  if (!bounded) return;
+  rows_.resize(2 * batch_);
+  read_capacities(step, rows_.data() + batch_);
 }
 
 }  // namespace pkv::detail

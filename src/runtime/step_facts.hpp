@@ -7,7 +7,9 @@
 #include "persistentkv/policy/cost_model.hpp"
 #include "persistentkv/runtime/runtime.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace pkv::detail {
@@ -16,10 +18,13 @@ struct StepFacts {
   AttentionShape shape;
   DType dtype = DType::kF16;
   int page_size = 16;
-  bool from_bounds = false;              // lengths are on a device
-  bool on_device = false;                // they are, or a part of the block table
-  std::vector<std::int32_t> lengths;     // [batch] tokens, or their bounds
-  std::vector<std::int32_t> capacities;  // [batch] tokens that the table's entries hold; empty where not known
+  bool from_bounds = false;  // lengths are on a device
+  bool on_device = false;    // they are, or a part of the block table
+
+  /// [batch] tokens, or their bounds.
+  [[nodiscard]] std::span<const std::int32_t> lengths() const noexcept { return std::span(rows_).first(batch_); }
+  /// [batch] tokens that the table's entries hold; empty where not known.
+  [[nodiscard]] std::span<const std::int32_t> capacities() const noexcept { return std::span(rows_).subspan(batch_); }
 
   /// Throws InvalidArgument for a step that validate_rows() refuses, and for a hint out of its bounds. Of
   /// hint.host_step, where there is one.
@@ -29,8 +34,13 @@ struct StepFacts {
 
   /// Borrows from this.
   [[nodiscard]] PolicyInput input(const RuntimeOptions& options) const {
-    return {{shape, lengths, capacities}, dtype, options.plan, options.device_name, page_size, options.layers_per_plan};
+    return {{shape, lengths(), capacities()}, dtype, options.plan, options.device_name, page_size,
+            options.layers_per_plan};
   }
+
+ private:
+  std::size_t batch_ = 0;
+  std::vector<std::int32_t> rows_;  // lengths, then capacities
 };
 
 }  // namespace pkv::detail

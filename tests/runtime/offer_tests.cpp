@@ -7,6 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+#include <vector>
+
 namespace pkv {
 namespace {
 
@@ -33,6 +36,43 @@ TEST(RuntimeOffers, TheFirstBackendThatServesTheShapeRunsTheRoute) {
   given.step.shape.head_dim = 64;
   EXPECT_EQ(runtime.choose(given.step).backend, "second");
   EXPECT_THROW((void)runtime.offers({32, 0, 64}, DType::kF16, 16), InvalidArgument);
+}
+
+TEST(RuntimeOffers, ShapesAskedForInTurnKeepTheirOwnBackends) {
+  const auto first = fake("first");
+  const auto second = fake("second");
+  first->can.head_dims = {64};
+  first->can.dtypes = {DType::kF16};
+  first->can.min_page_size = 16;
+  first->can.device_lengths = {};
+  second->can.device_lengths = {Schedule::kStream};
+  const Runtime runtime(std::nullopt, {first, second});
+  const auto ask = [&] {
+    FakeStep given({100, 200});
+    for (int round = 0; round < 3; ++round) {  // more shapes than are remembered
+      for (int heads = 1; heads <= 40; ++heads) {
+        given.step.shape = {.num_q_heads = heads, .num_kv_heads = heads, .head_dim = 64};
+        EXPECT_EQ(runtime.choose(given.step).backend, "first");
+        given.step.shape.head_dim = 128;
+        EXPECT_EQ(runtime.choose(given.step).backend, "second");
+      }
+      given.step.shape.head_dim = 64;
+      EXPECT_EQ(runtime.choose(given.step).backend, "first");
+      given.step.lengths.values.space = MemorySpace::kDevice;
+      EXPECT_EQ(runtime.choose(given.step).backend, "second");
+      given.step.lengths.values.space = MemorySpace::kHost;
+      given.step.page_size = 8;
+      EXPECT_EQ(runtime.choose(given.step).backend, "second");
+      given.step.page_size = 16;
+      given.step.dtype = DType::kF32;
+      EXPECT_EQ(runtime.choose(given.step).backend, "second");
+      given.step.dtype = DType::kF16;
+    }
+  };
+  std::vector<std::thread> threads;
+  threads.reserve(4);
+  for (int i = 0; i < 4; ++i) threads.emplace_back(ask);
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(RuntimeOffers, StepsThatNobodyServesAreUnsupportedAndEachBackendSaysWhy) {

@@ -92,6 +92,7 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
 
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  /// The same in every call.
   [[nodiscard]] virtual const Capabilities& capabilities() const noexcept = 0;
   /// The device it runs on, as a device profile names it, e.g. "NVIDIA H200"; empty where that is not known.
   [[nodiscard]] virtual std::string_view device_name() const noexcept { return {}; }

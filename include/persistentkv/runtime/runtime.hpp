@@ -85,8 +85,8 @@ class Runtime {
   /// has a route for it, or the one named in the options, with each backend's reason; and what the backend throws.
   [[nodiscard]] RuntimeStep prepare(const Step& step, const StepHint& hint = {});
 
-  /// What prepare() would decide, uncounted: O(batch) and, beside an array of the lengths, no allocation where the
-  /// first backends that are asked can serve the shape. Reads no page id. Throws as prepare() does.
+  /// What prepare() would decide, uncounted: O(batch) and, beside an array of the lengths, no allocation but for
+  /// the first step of a shape. Reads no page id. Throws as prepare() does.
   [[nodiscard]] RuntimeDecision choose(const Step& step, const StepHint& hint = {}) const;
 
   /// The same with its reason, every route's estimate, and who does not offer it why. Without a profile there are no
