@@ -1,6 +1,7 @@
 #include "listed_step.hpp"
 
 #include "cuda_support/check.hpp"
+#include "cuda_support/memory.hpp"
 #include "stream_step.hpp"
 
 #include <algorithm>
@@ -12,8 +13,6 @@ namespace {
 
 constexpr int kMergeThreads = 256;
 constexpr int kListedWarps = 4;  // small CTAs, of which an SM holds several: one reads while another merges
-
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 /// The plan's segments, each with the merge that its launch carries out, if it does.
 std::vector<ListedSegment> list_segments(const WorkPlan& plan) {

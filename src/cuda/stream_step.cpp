@@ -1,6 +1,7 @@
 #include "stream_step.hpp"
 
 #include "cuda_support/check.hpp"
+#include "cuda_support/memory.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step_rows.hpp"
 #include "persistentkv/plan/planner.hpp"
@@ -13,8 +14,6 @@
 namespace pkv::cuda {
 
 namespace {
-
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 /// What a step can cost at most, in tokens: segments of rows that are alike cost less than a token a worker.
 double most_cost(const Step& step, const StepParams& params, const PlanOptions& options) {

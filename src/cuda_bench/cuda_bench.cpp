@@ -4,6 +4,7 @@
 #include "cuda_support/stream.hpp"
 #include "persistentkv/core/error.hpp"
 #include "readers.hpp"
+#include "samples.hpp"
 #include "variant_run.hpp"
 
 #include <fmt/format.h>
@@ -23,11 +24,6 @@ using cuda::check;
 using cuda::DeviceArray;
 
 constexpr int kManyNodes = 48;  // enough to share the launch of a graph
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double microseconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();

@@ -8,6 +8,7 @@
 #include "persistentkv/core/error.hpp"
 #include "readers.hpp"
 #include "rotating_pool.hpp"
+#include "samples.hpp"
 
 #include <fmt/format.h>
 
@@ -68,11 +69,6 @@ std::int64_t pages_of(const std::vector<std::int32_t>& lengths, int page_size) {
   std::int64_t pages = 0;
   for (const std::int32_t tokens : lengths) pages += (tokens + page_size - 1) / page_size;
   return pages;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 }  // namespace

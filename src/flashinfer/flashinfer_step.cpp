@@ -2,6 +2,7 @@
 
 #include "adapters.hpp"
 #include "cuda_support/check.hpp"
+#include "cuda_support/memory.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +19,7 @@ namespace {
 constexpr std::int64_t k2To32 = std::int64_t{1} << 32;
 constexpr int kMaxCtasOfSm = 16;  // of 128 threads
 
-std::size_t aligned(std::size_t offset) { return (offset + 255) / 256 * 256; }
+using cuda::aligned;
 
 void require_below(const char* what, std::int64_t value, std::int64_t bound) {
   if (value >= bound) throw Unsupported(fmt::format("{} is {}, must be below {} for FlashInfer", what, value, bound));

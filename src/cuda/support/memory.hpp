@@ -6,6 +6,9 @@
 
 namespace pkv::cuda {
 
+/// The next multiple of 256, where allocations of the runtime begin too: for parts of one.
+[[nodiscard]] constexpr std::size_t aligned(std::size_t bytes) noexcept { return (bytes + 255) / 256 * 256; }
+
 struct FreeDevice {
   void operator()(void* data) const noexcept;
 };
