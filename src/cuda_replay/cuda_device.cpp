@@ -8,6 +8,7 @@
 #include "cuda_support/stream.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step_rows.hpp"
+#include "replay/elapsed.hpp"
 #include "replay/kv_pool.hpp"
 
 #include <fmt/format.h>
@@ -129,7 +130,7 @@ class CudaReplayDevice final : public replay::ReplayDevice {
     const auto begin = std::chrono::steady_clock::now();
     const std::unique_ptr<PreparedStep> prepared =
         engine.prepare_route(on_device ? step_ : planned_on_host, route.route, route.options);
-    result.plan_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+    result.plan_us = replay::elapsed_us(begin);
     cold_l2_.evict(stream_.handle());
     timer_.begin(stream_.handle());
     prepared->run(layer_, stream_.handle());

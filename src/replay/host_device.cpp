@@ -1,5 +1,7 @@
 #include "host_device.hpp"
 
+#include "elapsed.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -9,10 +11,6 @@
 namespace pkv::replay {
 
 namespace {
-
-double elapsed_us(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - since).count();
-}
 
 /// What is not written afterwards is not mistaken for a result.
 void poison(const Step& step, const Layer& layer) {

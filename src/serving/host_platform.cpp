@@ -2,6 +2,7 @@
 
 #include "persistentkv/core/error.hpp"
 #include "replay/accuracy.hpp"
+#include "replay/elapsed.hpp"
 #include "replay/kv_pool.hpp"
 
 #include <fmt/format.h>
@@ -62,7 +63,7 @@ class HostExecutor final : public StepExecutor {
     memory_.evictor.evict(step);
     const auto begin = std::chrono::steady_clock::now();
     prepared.run(layer);
-    times.attention_us = elapsed_us(begin);
+    times.attention_us = replay::elapsed_us(begin);
     if (ask.check) {
       replay::Accuracy accuracy;
       replay::StepOracle(step, layer).compare(layer, accuracy);
@@ -72,7 +73,7 @@ class HostExecutor final : public StepExecutor {
       memory_.evictor.evict(step);
       const auto reading = std::chrono::steady_clock::now();
       (void)memory_.readers.read_pages(step, memory_.pool.view());
-      times.limit_us = elapsed_us(reading);
+      times.limit_us = replay::elapsed_us(reading);
     }
     return times;
   }

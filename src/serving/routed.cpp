@@ -1,6 +1,7 @@
 #include "routed.hpp"
 
 #include "persistentkv/core/error.hpp"
+#include "replay/elapsed.hpp"
 
 #include <fmt/format.h>
 
@@ -41,7 +42,7 @@ RoutedRuntime::RoutedRuntime(const RoutedOptions& options, const std::vector<std
 RuntimeStep RoutedRuntime::prepare(const StepView& view, const Step& step, const StepHint& hint, StepTimes& times) {
   const auto begin = std::chrono::steady_clock::now();
   RuntimeStep prepared = runtime_.prepare(step, hint);
-  times.plan_us = elapsed_us(begin);
+  times.plan_us = replay::elapsed_us(begin);
   const RuntimeDecision& decision = prepared.decision();
   times.route = decision.route;
   if (!model_) return prepared;
@@ -52,10 +53,6 @@ RuntimeStep RoutedRuntime::prepare(const StepView& view, const Step& step, const
     times.model_plan_us = estimate->plan_us;
   }
   return prepared;
-}
-
-double elapsed_us(std::chrono::steady_clock::time_point since) noexcept {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - since).count();
 }
 
 }  // namespace pkv::serving

@@ -6,7 +6,6 @@
 #include "step_executor.hpp"
 #include "step_model.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -46,8 +45,5 @@ class RoutedRuntime {
   std::optional<StepModel> model_;
   PlanOptions plan_;
 };
-
-/// Since a time of the steady clock.
-[[nodiscard]] double elapsed_us(std::chrono::steady_clock::time_point since) noexcept;
 
 }  // namespace pkv::serving
