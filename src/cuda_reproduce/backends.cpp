@@ -47,19 +47,23 @@ std::unique_ptr<PreparedStep> Backends::prepare(const StepArrays& arrays, const 
 
   const Step& step = arrays.host_step();
   const reproduce::RouteSpec chosen = choose(step, spec, layers_per_plan);
+  PlanOptions options;
+  options.splits = chosen.splits;
+  if (chosen.route == Route::kStream) {  // our own, whatever others offer: it says itself what it does not run
+    // On the host, as those do that are given everything there. Who chose has looked at the rows.
+    if (spec.route == Route::kPolicy)
+      step.validate_pages();
+    else
+      step.validate();
+    options.tile_tokens = cuda_->capabilities().stream_tile_tokens;
+    return cuda_->prepare(arrays.device_step(), Schedule::kStream, options, workspace(step.shape));
+  }
   std::string reasons;
   Backend* backend = find(chosen.route, step.shape, step.page_size, reasons);
   if (backend == nullptr)
     throw Unsupported(fmt::format("nobody runs {} for this shape: {}", to_string(chosen.route), reasons));
-  PlanOptions options;
-  options.splits = chosen.splits;
   if (!copied || backend != cuda_.get()) return backend->prepare_route(step, chosen.route, options);
-
-  step.validate();  // as those do that are given everything on the host
-  if (chosen.route == Route::kStream) {
-    options.tile_tokens = cuda_->capabilities().stream_tile_tokens;
-    return cuda_->prepare(arrays.device_step(), Schedule::kStream, options, workspace(step.shape));
-  }
+  step.validate();
   Step placed = arrays.device_step();
   placed.lengths = step.lengths;
   return cuda_->prepare_route(placed, chosen.route, options);

@@ -79,7 +79,7 @@ void detail::check_options(const PolicyInput& input) {
 namespace {
 
 double merge_mib(const detail::RouteWork& work, const PolicyInput& input) {
-  return work.states * (2 + input.step.shape.head_dim) * 4 / kMib;
+  return work.states * detail::state_mib(input.step.shape.head_dim);
 }
 
 CostEstimate estimate_by_formula(const DeviceProfile& profile, Route route, int splits, const PolicyInput& input,

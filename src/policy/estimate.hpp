@@ -27,6 +27,9 @@ void check_options(const PolicyInput& input);
          input.step.shape.num_kv_heads / 1e3;
 }
 
+/// MiB of a (row, split, query head) state: a maximum, a sum and head_dim values, FP32.
+[[nodiscard]] constexpr double state_mib(int head_dim) noexcept { return (2.0 + head_dim) * 4 / (1024.0 * 1024.0); }
+
 /// MiB up to which kFirstKvMib and kMiddleKvMib count.
 inline constexpr double kFirstMib = 64;
 inline constexpr double kMiddleMib = 512;

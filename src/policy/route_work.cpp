@@ -16,6 +16,12 @@ namespace {
 // What `stream` gives a worker at least, on a GPU: a tile of 16 tokens for each of 8 warps.
 constexpr double kStreamLeastRunTokens = 128;
 
+/// std::ceil of what is not negative: that is a call into libm where a CPU need not have SSE 4.1.
+double round_up(double value) noexcept {
+  const auto whole = static_cast<double>(static_cast<std::int64_t>(value));
+  return whole < value ? whole + 1 : whole;
+}
+
 std::int64_t tiles_of(std::int64_t tokens, const PolicyInput& input) {
   return (tokens + input.options.tile_tokens - 1) / input.options.tile_tokens;
 }
@@ -34,7 +40,7 @@ void add_tail(RouteWork& work, double task_tokens, double tasks, double launch_t
   const double share = launch_tokens / slots;
   work.tail_tokens += task_tokens;
   work.idle_tokens += std::max(0.0, task_tokens - share);
-  work.wave_tokens += std::max(0.0, task_tokens * std::ceil(tasks / slots) - share);
+  work.wave_tokens += std::max(0.0, task_tokens * round_up(tasks / slots) - share);
 }
 
 void add_grid(RouteWork& work, const PolicyInput& input, const Grid& grid, double slots) {
@@ -105,9 +111,9 @@ RouteWork fitted_stream(int num_sms, const PolicyInput& input, const StepSummary
   const double tokens = static_cast<double>(step.kv_tokens) * input.step.shape.num_kv_heads;
   const double units = static_cast<double>(step.active_rows) * input.step.shape.num_kv_heads;
   const double run = std::max(tokens / workers, std::max(kStreamLeastRunTokens, 1.0 * input.options.min_run_tokens));
-  RouteWork work = stream_states(std::min(workers, std::ceil(tokens / run)), units, input.step.shape.group_size());
+  RouteWork work = stream_states(std::min(workers, round_up(tokens / run)), units, input.step.shape.group_size());
   work.ctas += units;  // a run that begins another unit has as much to begin as a task
-  work.depth = std::ceil(static_cast<double>(step.longest_row_tokens) / run);
+  work.depth = round_up(static_cast<double>(step.longest_row_tokens) / run);
   add_tail(work, run, workers, tokens, workers);
   return work;
 }
@@ -124,15 +130,14 @@ double count_chunks(std::span<const std::int32_t> lengths, double chunk_tokens) 
 /// FlashInfer cuts rows into the smallest chunks with which there are no more (row, chunk, KV head) than slots, by
 /// bisection; with as many rows and heads as slots it cuts none.
 RouteWork fitted_flashinfer(double slots, const PolicyInput& input, const StepSummary& step) {
-  constexpr double kLeastChunkTokens = 128;
   constexpr int kBisections = 9;
   const AttentionShape& shape = input.step.shape;
   const auto tokens = static_cast<double>(step.kv_tokens);
   const auto longest = static_cast<double>(step.longest_row_tokens);
-  const double row_slots = std::floor(slots / shape.num_kv_heads);
+  const double row_slots = row_slots_of(slots, shape.num_kv_heads);
   double chunk = longest, chunks = static_cast<double>(step.active_rows);
-  if (chunks < row_slots && longest > kLeastChunkTokens) {
-    double low = std::max(kLeastChunkTokens, tokens / row_slots);
+  if (chunks < row_slots && longest > kFlashInferLeastChunkTokens) {
+    double low = std::max(kFlashInferLeastChunkTokens, tokens / row_slots);
     for (int i = 0; i < kBisections && low < chunk; ++i) {
       const double middle = i == 0 ? low : (low + chunk) / 2;  // often no row has a part of a chunk to spare
       const double here = count_chunks(input.step.lengths, middle);
@@ -143,7 +148,7 @@ RouteWork fitted_flashinfer(double slots, const PolicyInput& input, const StepSu
   RouteWork work{.ctas = chunks * shape.num_kv_heads, .launches = chunk < longest ? 2 : 1};
   if (chunk < longest) {
     work.states = chunks * shape.num_q_heads;
-    work.depth = std::ceil(longest / chunk);
+    work.depth = round_up(longest / chunk);
   }
   work.splits = std::max(1, static_cast<int>(work.depth));
   add_tail(work, chunk, work.ctas, tokens * shape.num_kv_heads, slots);

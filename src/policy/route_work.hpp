@@ -4,6 +4,8 @@
 
 #include "persistentkv/policy/cost_model.hpp"
 
+#include <cstdint>
+
 namespace pkv::detail {
 
 struct RouteWork {
@@ -26,5 +28,12 @@ struct RouteWork {
 /// As the planners cut, for a device with `slots` places for CTAs; what FlashInfer's planner does is approximated.
 [[nodiscard]] RouteWork fitted_work(int num_sms, double slots, Route route, int splits, const PolicyInput& input,
                                     const StepSummary& step);
+
+/// Rows and chunks of them that FlashInfer's planner has places for.
+[[nodiscard]] inline double row_slots_of(double slots, int num_kv_heads) noexcept {
+  return static_cast<double>(static_cast<std::int64_t>(slots) / num_kv_heads);
+}
+/// Its chunks have at least as many tokens.
+inline constexpr double kFlashInferLeastChunkTokens = 128;
 
 }  // namespace pkv::detail

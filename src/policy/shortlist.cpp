@@ -1,8 +1,10 @@
 #include "shortlist.hpp"
 
+#include "route_work.hpp"
 #include "rules.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace pkv::detail {
@@ -61,6 +63,17 @@ FloorTerms floor_terms(const PolicyInput& input, const StepSummary& step) noexce
           per_layer * rows};
 }
 
+Shortlist::CutFloor Shortlist::cut_floor_of(const DeviceProfile& profile, const RouteFit& fit) noexcept {
+  const double share = cautious(profile, fit);
+  CutFloor cut;
+  cut.slots = profile.num_sms * fit.resident_ctas_per_sm;
+  cut.tail_us = share * at(fit.us, CostTerm::kTailKtokens) / 1e3;
+  cut.task_us = share * at(fit.us, CostTerm::kTasksPerSlot) / cut.slots;
+  cut.state_us = share * at(fit.us, CostTerm::kMergeMib) * state_mib(fit.head_dim);
+  cut.second_launch_us = share * at(fit.us, CostTerm::kExtraLaunch);
+  return cut;
+}
+
 Shortlist::Shortlist(const DeviceProfile& profile, const RouteFit& shape)
     : group_size_(shape.group_size),
       head_dim_(shape.head_dim),
@@ -70,6 +83,7 @@ Shortlist::Shortlist(const DeviceProfile& profile, const RouteFit& shape)
       margin_(profile.margin),
       has_gates_(!profile.gates.empty()) {
   floors_.reserve(profile.candidates.size());
+  cuts_.reserve(profile.candidates.size());
   fitted_.reserve(profile.candidates.size());
   for (const RouteCandidate& candidate : profile.candidates) {
     const RouteFit* fit = candidate.fit(group_size_, head_dim_, dtype_);
@@ -77,23 +91,40 @@ Shortlist::Shortlist(const DeviceProfile& profile, const RouteFit& shape)
     if (!safe_ && candidate.route == profile.safe_route) safe_ = fitted_.size();
     Floor& floor = floors_.emplace_back();
     floor.us = floor_us_of(profile, *fit, candidate.plan.value_or(PlanFit{}));
-    if (is_flashinfer(candidate.route))
-      floor.tail_us = at(fit->us, CostTerm::kTailKtokens) / 1e3 * cautious(profile, *fit);
-    floor.slots = profile.num_sms * fit->resident_ctas_per_sm;
     floor.route = candidate.route;
+    if (is_flashinfer(candidate.route)) {
+      floor.cut = cuts_.size();
+      cuts_.push_back(cut_floor_of(profile, *fit));
+    }
     fitted_.push_back({candidate.splits, candidate.plan, *fit});
   }
 }
 
-double Shortlist::Floor::of(const FloorTerms& terms, const PolicyInput& input, const StepSummary& step) const noexcept {
+double Shortlist::floor_us(const Floor& floor, const FloorTerms& terms, const PolicyInput& input,
+                           const StepSummary& step, double enough_us) const noexcept {
   std::array<double, 4> sums{};  // that a CPU can keep side by side
-  for (std::size_t i = 0; i < kNumFloorTerms; ++i) sums[i % sums.size()] += us[i] * terms[i];
+  for (std::size_t i = 0; i < kNumFloorTerms; ++i) sums[i % sums.size()] += floor.us[i] * terms[i];
   const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  if (tail_us == 0) return sum;
-  // FlashInfer makes a chunk of each row or as many as have a place, and no token is in none.
-  const double most_chunks =
-      std::max({1.0, static_cast<double>(step.active_rows), slots / input.step.shape.num_kv_heads});
-  return sum + tail_us * static_cast<double>(step.kv_tokens) / most_chunks;
+  return floor.cut != kNoCut && sum < enough_us ? sum + cuts_[floor.cut].of(input, step) : sum;
+}
+
+/// Of whatever chunks the bisection finds: n of them, of c tokens at most, cost tail_us * c + piece_us * n, and hold
+/// all tokens: c * n is at least the tokens less one a row. So the cost is at least that of the best n.
+double Shortlist::CutFloor::of(const PolicyInput& input, const StepSummary& step) const noexcept {
+  const AttentionShape& shape = input.step.shape;
+  const auto rows = static_cast<double>(step.active_rows);
+  const auto tokens = static_cast<double>(step.kv_tokens);
+  const auto longest = static_cast<double>(step.longest_row_tokens);
+  const double row_task_us = task_us * shape.num_kv_heads;
+  const double whole_us = tail_us * longest + row_task_us * rows;
+  const double row_slots = row_slots_of(slots, shape.num_kv_heads);
+  if (rows >= row_slots || longest <= kFlashInferLeastChunkTokens) return whole_us;
+  const double piece_us = row_task_us + state_us * shape.num_q_heads;
+  const double spread_us = tail_us * (tokens - rows);
+  const double best = piece_us > 0 ? std::clamp(std::sqrt(spread_us / piece_us), rows, row_slots) : row_slots;
+  const double least_tail_us = tail_us * std::max(kFlashInferLeastChunkTokens, tokens / row_slots);
+  return std::min(whole_us,
+                  second_launch_us + std::max(spread_us / best + piece_us * best, least_tail_us + piece_us * rows));
 }
 
 CostEstimate Shortlist::estimate(std::size_t candidate, const PolicyInput& input, const StepSummary& step) const {
@@ -110,7 +141,7 @@ std::size_t Shortlist::likely(RouteSet routes, const FloorTerms& terms, const Po
   double least_us = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < floors_.size(); ++i) {
     if (!routes.contains(floors_[i].route)) continue;
-    const double us = floors_[i].of(terms, input, step);
+    const double us = floor_us(floors_[i], terms, input, step, least_us);
     if (least < floors_.size() && us >= least_us) continue;
     least = i;
     least_us = us;
@@ -142,8 +173,8 @@ std::optional<Ruling> Shortlist::rule(const DeviceProfile& profile, const Policy
   Estimated best = asked_first;
   for (std::size_t i = 0; i < floors_.size(); ++i) {
     if (i == first || !routes.contains(floors_[i].route)) continue;
-    const double floor_us = floors_[i].of(terms, input, step);
-    if (floor_us >= limit_us || floor_us > best.cautious_us) continue;
+    const double least_us = floor_us(floors_[i], terms, input, step, limit_us);
+    if (least_us >= limit_us || least_us > best.cautious_us) continue;
     const Estimated here = ask(i);
     const bool before = here.cautious_us == best.cautious_us && i < best.candidate;  // among equals the first
     if (here.cautious_us < best.cautious_us || before) best = here;

@@ -35,13 +35,21 @@ class Shortlist {
                                            const StepSummary& step, const RouteOffer& offer) const;
 
  private:
-  struct Floor {
-    FloorTerms us{};     // of a unit of each floor term
-    double tail_us = 0;  // of a token of the longest task, where that has a floor
-    double slots = 0;    // places for tasks
-    Route route = Route::kStream;
+  /// What FlashInfer's cut of a step costs at least, whatever it is.
+  struct CutFloor {
+    double slots = 0;             // places for tasks
+    double tail_us = 0;           // of a token of the longest task
+    double task_us = 0;           // of a task
+    double state_us = 0;          // of a (chunk, query head) to be merged
+    double second_launch_us = 0;  // where any row is cut
 
-    [[nodiscard]] double of(const FloorTerms& terms, const PolicyInput& input, const StepSummary& step) const noexcept;
+    [[nodiscard]] double of(const PolicyInput& input, const StepSummary& step) const noexcept;
+  };
+  static constexpr std::size_t kNoCut = ~std::size_t{0};
+  struct Floor {
+    FloorTerms us{};           // of a unit of each floor term
+    std::size_t cut = kNoCut;  // of cuts_: the part of a floor that few candidates have
+    Route route = Route::kStream;
   };
   struct Fitted {
     int splits = 0;
@@ -49,7 +57,11 @@ class Shortlist {
     RouteFit fit;
   };
 
+  [[nodiscard]] static CutFloor cut_floor_of(const DeviceProfile& profile, const RouteFit& fit) noexcept;
   [[nodiscard]] CostEstimate estimate(std::size_t candidate, const PolicyInput& input, const StepSummary& step) const;
+  /// Where the floor terms alone come to `enough_us`, those.
+  [[nodiscard]] double floor_us(const Floor& floor, const FloorTerms& terms, const PolicyInput& input,
+                                const StepSummary& step, double enough_us) const noexcept;
   [[nodiscard]] std::size_t likely(RouteSet routes, const FloorTerms& terms, const PolicyInput& input,
                                    const StepSummary& step) const noexcept;
 
@@ -62,7 +74,8 @@ class Shortlist {
   bool has_gates_;
   std::optional<std::size_t> safe_;  // first candidate of the safe route
   std::vector<Floor> floors_;        // of the candidates that have a fit, in the profile's order
-  std::vector<Fitted> fitted_;       // the same ones: most steps look at few
+  std::vector<CutFloor> cuts_;
+  std::vector<Fitted> fitted_;  // the same ones: most steps look at few
 };
 
 /// One for each shape that the profile has fits for; none where it has no fits.

@@ -2,10 +2,15 @@
 
 #include "support/thrown.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <limits>
+#include <random>
+#include <utility>
 #include <vector>
 
 namespace pkv {
@@ -61,6 +66,42 @@ TEST_F(StepTest, RowsAreValidatedWithoutThePages) {
   lengths[2] = 49;
   EXPECT_EQ(thrown_by([&] { valid_step().validate_rows(); }),
             "lengths[2] is 49 tokens, must be at most 48: the table holds 3 pages of 16");
+}
+
+TEST_F(StepTest, PagesAreValidatedWithoutTheRows) {
+  EXPECT_NO_THROW(valid_step().validate_pages());
+  entries[2] = 5;
+  EXPECT_EQ(thrown_by([&] { valid_step().validate_pages(); }),
+            "page_table row 0, page 2: page id is 5, must be in [0, 5)");
+  Step on_device = valid_step();
+  on_device.table.entries.space = MemorySpace::kDevice;
+  EXPECT_NO_THROW(on_device.validate_pages());
+}
+
+TEST_F(StepTest, FindsOneBadPageOfManyWhateverItIs) {
+  constexpr int kPages = 1001;
+  std::vector<std::int32_t> table(kPages), length{kPages * 16};
+  Step step;
+  step.batch = 1;
+  step.lengths.values = IndexView::host(length.data(), 1);
+  step.table = PageTableView::dense(table.data(), 1, kPages);
+  std::mt19937 random(std::random_device{}());
+  for (const std::int64_t num_pages : {std::int64_t{1}, std::int64_t{5000}, (std::int64_t{1} << 31) - 1,
+                                       std::int64_t{1} << 31, std::int64_t{1} << 40}) {
+    step.num_pages = num_pages;
+    const std::int64_t last = std::min<std::int64_t>(num_pages - 1, INT32_MAX);
+    for (std::int32_t& page : table)
+      page = static_cast<std::int32_t>(random() % 4 == 0 ? last : random() % (static_cast<std::uint64_t>(last) + 1));
+    EXPECT_NO_THROW(step.validate()) << num_pages;
+    for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{INT32_MIN}, num_pages, std::int64_t{INT32_MAX}}) {
+      if (bad >= 0 && (bad < num_pages || bad > INT32_MAX)) continue;
+      const std::size_t at = random() % kPages;
+      const std::int32_t good = std::exchange(table[at], static_cast<std::int32_t>(bad));
+      EXPECT_EQ(complaint(step),
+                fmt::format("page_table row 0, page {}: page id is {}, must be in [0, {})", at, bad, num_pages));
+      table[at] = good;
+    }
+  }
 }
 
 TEST_F(StepTest, RefusesPagesOutsideThePool) {

@@ -51,6 +51,10 @@ struct Step {
   /// The part of validate() that reads no page id: O(batch), for those who need sound lengths before a backend looks at
   /// the rest. Throws InvalidArgument.
   void validate_rows() const;
+
+  /// The other part, for steps that have passed validate_rows(): O(pages) where lengths and table are on the host, else
+  /// nothing. Throws InvalidArgument.
+  void validate_pages() const;
 };
 
 }  // namespace pkv
