@@ -205,7 +205,7 @@ ExecutedCounters FlashInferStep::planned(std::int64_t tokens, std::int64_t empty
   return counters;
 }
 
-RunRequest FlashInferStep::describe(const Layer& layer, const CudaRunOptions& options) const {
+RunRequest FlashInferStep::describe(const Layer& layer) const {
   cuda::DevicePointers& pointers = context_->pointers();
   layer.validate(step_);
   RunRequest request;
@@ -234,13 +234,15 @@ RunRequest FlashInferStep::describe(const Layer& layer, const CudaRunOptions& op
   request.row_offsets = at<std::int32_t>(layout_.row_offsets);
   request.ints = workspace_->device();
   request.floats = workspace_->device() + layout_.floats;
-  request.dependent = options.programmatic_dependent_launch && context_->device().compute_capability >= 90;
+  // As FlashInfer launches its kernels where nothing else is asked for. Before they wait for the kernel ahead they read
+  // nothing but their plan, so that nobody can tell whether the caller asked for it too.
+  request.dependent = context_->device().compute_capability >= 90;
   return request;
 }
 
-void FlashInferStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptions& options) {
+void FlashInferStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptions& /*options*/) {
   if (step_.batch == 0) return;
-  RunRequest request = describe(layer, options);
+  RunRequest request = describe(layer);
   request.stream = static_cast<cudaStream_t>(stream);
   const AttentionShape& shape = step_.shape;
   const DenseShape dense{request.batch, shape.num_q_heads, shape.head_dim};

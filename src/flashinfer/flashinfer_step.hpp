@@ -48,7 +48,7 @@ class FlashInferStep final : public CudaPreparedStep {
   /// The upload comes before what `stream` is given next.
   void await_upload(cudaStream_t stream);
   [[nodiscard]] ExecutedCounters planned(std::int64_t tokens, std::int64_t empty_rows) const;
-  [[nodiscard]] RunRequest describe(const Layer& layer, const CudaRunOptions& options) const;
+  [[nodiscard]] RunRequest describe(const Layer& layer) const;
   template <class T>
   [[nodiscard]] T* at(std::size_t offset) const noexcept {
     return reinterpret_cast<T*>(workspace_->device() + offset);

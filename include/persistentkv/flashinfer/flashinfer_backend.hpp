@@ -23,9 +23,10 @@ inline constexpr std::string_view kFlashInferVersion = "0.7.2.post1";
 /// prepare_route() plans the whole batch on the host, by FlashInfer's own planner; lengths and page table must be in
 /// host memory. It returns while the plan is being copied to the device: a stream that the step first runs in waits for
 /// it, and a first run that is captured waits on the host. Steps are CudaPreparedSteps: run() launches one kernel, or
-/// two where rows were split, and can be captured in a graph, which repeats that plan; chained launches are
-/// FlashInfer's own. PlanOptions mean nothing to them. Partial results are kept in the dtype of out, as FlashInfer
-/// does.
+/// two where rows were split, and can be captured in a graph, which repeats that plan. On compute capability 9.0 and
+/// later they are launched by programmatic dependent launch whatever CudaRunOptions say, as FlashInfer's wrapper does
+/// by default: they wait for the kernel ahead before they read what it may have written. PlanOptions mean nothing to
+/// them. Partial results are kept in the dtype of out, as FlashInfer does.
 ///
 /// Shapes: fp16 and bf16; head_dim 64, 128 and 256; CUDA cores: groups of 1, 2, 3, 4, 6, 8 and 16; tensor cores: any
 /// group up to 64. K and V must have the same strides, below 2^32 elements: run() throws Unsupported for others. What
