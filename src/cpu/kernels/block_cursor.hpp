@@ -1,10 +1,10 @@
 #pragma once
 
 // The tokens of a worker's segments, block by block, across the borders of pages, segments, heads and rows: so the
-// kernel's loop is one, and the blocks after the current one are known in time to be prefetched.
+// kernel's loop is one, and the block after the current one is known in time to be prefetched.
 //
-// Segments that stand one after the other and differ only in their KV head go together, a block of each in turn: their
-// vectors are neighbours in memory, and memory that is read in its own order is read faster.
+// Segments that stand one after the other and differ only in their KV head go together: their vectors are neighbours
+// in memory, and memory that is read in its own order is read faster.
 
 #include "kernels/decode_args.hpp"
 
@@ -15,14 +15,14 @@ namespace pkv::detail {
 /// Segments that go together, at most.
 inline constexpr int kMaxTogether = 8;
 
-/// Consecutive tokens of one segment, in any order.
+/// The same consecutive tokens of segments that go together, in any order.
 struct TokenBlock {
-  const Segment* segment = nullptr;  ///< null: there is no block
-  int lane = 0;                      ///< which of the segments that are under way together
-  int tokens = 0;
-  bool first = false;                ///< of its segment
-  bool last = false;                 ///< of its segment
-  const char* k[kBlockTokens] = {};  ///< vectors; up to the next multiple of four the last token is repeated
+  const Segment* segments = nullptr;
+  int lanes = 0;                     ///< segments that go together; 0: there is no block
+  int tokens = 0;                    ///< of each
+  bool first = false;                ///< of its segments
+  bool last = false;                 ///< of its segments
+  const char* k[kBlockTokens] = {};  ///< vectors of the first segment's KV head
   const char* v[kBlockTokens] = {};
 };
 
@@ -33,21 +33,18 @@ class BlockCursor {
     open();
   }
 
-  /// The next block, or one without a segment at the end.
+  /// The next block, or one of no lanes at the end.
   void read(TokenBlock& block) noexcept {
     if (next_ == end_) {
-      block.segment = nullptr;
-      block.tokens = 0;
+      block.lanes = block.tokens = 0;
       return;
     }
-    block.segment = next_ + lane_;
-    block.lane = lane_;
+    block.segments = next_;
+    block.lanes = together_;
     block.first = token_ == token_begin_;
     block.tokens = static_cast<int>(std::min<std::int64_t>(kBlockTokens, token_end_ - token_));
     block.last = token_ + block.tokens == token_end_;
     fill(block);
-    if (++lane_ < together_) return;
-    lane_ = 0;
     token_ += block.tokens;
     if (block.last) {
       next_ += together_;
@@ -77,12 +74,11 @@ class BlockCursor {
   }
 
   void fill(TokenBlock& block) const noexcept {
-    const char* k_head = args_.k.data + block.segment->kv_head * args_.k.head_bytes;
-    const char* v_head = args_.v.data + block.segment->kv_head * args_.v.head_bytes;
+    const char* k_head = args_.k.data + block.segments->kv_head * args_.k.head_bytes;
+    const char* v_head = args_.v.data + block.segments->kv_head * args_.v.head_bytes;
     std::int64_t page = token_ / args_.page_size;
     int in_page = static_cast<int>(token_ % args_.page_size);
-    int i = 0;
-    for (; i < block.tokens; ++page, in_page = 0) {
+    for (int i = 0; i < block.tokens; ++page, in_page = 0) {
       const int stop = std::min(block.tokens, i + args_.page_size - in_page);
       const std::int64_t id = args_.table.page(table_base_, page);
       const char* k = k_head + id * args_.k.page_bytes + in_page * args_.k.token_bytes;
@@ -93,17 +89,12 @@ class BlockCursor {
         block.v[at] = v;
       }
     }
-    for (; i % kChunkHeads != 0; ++i) {
-      block.k[i] = block.k[i - 1];
-      block.v[i] = block.v[i - 1];
-    }
   }
 
   const DecodeArgs& args_;
   const Segment* next_;  // the first of those under way
   const Segment* end_;
   int together_ = 1;
-  int lane_ = 0;
   std::int64_t token_ = 0;
   std::int64_t token_begin_ = 0;
   std::int64_t token_end_ = 0;

@@ -14,7 +14,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
+#include <utility>
 
 HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
@@ -70,59 +70,72 @@ inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segm
   ++counts.segments;
 }
 
-/// The blocks of a worker on their way through three stages: asked for, scored, accumulated. While the weights of a
-/// block are made, which is one long chain of dependent instructions, the next block is scored.
+/// The blocks of a worker, one after the other: K of all heads that go together, then V of all, as they lie in memory.
 template <class T>
-class BlockPipeline {
+class BlockLoop {
  public:
-  HWY_INLINE BlockPipeline(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
+  HWY_INLINE BlockLoop(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
       : args_(args), scratch_(scratch), cursor_(args, segments), head_dim_(args.head_dim), chunks_(args.num_chunks()) {}
 
   HWY_INLINE void run() {
-    for (TokenBlock& block : scratch_.blocks) cursor_.read(block);
-    if (scratch_.blocks[0].segment != nullptr) {
-      Prefetcher<T> prefetcher(scratch_.blocks[1], head_dim_);
-      score(scratch_.blocks[0], scores(0), prefetcher);
-      prefetcher.finish();
-    }
-    int i = 0;
-    for (int parity = 0; scratch_.blocks[i].segment != nullptr; i = (i + 1) % kBlocksKnown, parity ^= 1) {
-      TokenBlock& block = scratch_.blocks[i];
-      const TokenBlock& next = scratch_.blocks[(i + 1) % kBlocksKnown];
-      SoftmaxState& state = scratch_.states[block.lane];
-      Prefetcher<T> prefetcher(scratch_.blocks[(i + kBlocksKnown - 1) % kBlocksKnown], head_dim_);
-      if (block.first) reset_state(args_, state);
-      for (int c = 0; c < chunks_; ++c) {
-        block_weights(block.tokens, head_dim_, scores(parity) + c * kChunkScores, state.max + c * kChunkHeads,
-                      state.sum + c * kMaxLanes, acc(state, c));
+    TokenBlock* block = &scratch_.blocks[0];
+    TokenBlock* next = &scratch_.blocks[1];
+    cursor_.read(*block);
+    scratch_.window.advance(block->k, 0, block->tokens);
+    while (block->lanes > 0) {
+      cursor_.read(*next);
+      for (int lane = 0; lane < block->lanes; ++lane) {
+        if (lane + 1 < block->lanes)
+          scratch_.window.advance(block->k, (lane + 1) * args_.k.head_bytes, block->tokens);
+        else
+          scratch_.window.advance(block->v, 0, block->tokens);
+        score(*block, lane);
       }
-      if (next.segment != nullptr) score(next, scores(parity ^ 1), prefetcher);
-      for (int c = 0; c < chunks_; ++c)
-        accumulate_block<T>(block, head_dim_, scores(parity) + c * kChunkScores, acc(state, c), prefetcher);
-      prefetcher.finish();
-      scratch_.counts.kv_tokens += block.tokens;
-      if (block.last) end_segment(args_, *block.segment, state, scratch_.counts);
-      cursor_.read(block);
+      for (int lane = 0; lane < block->lanes; ++lane) {
+        if (lane + 1 < block->lanes)
+          scratch_.window.advance(block->v, (lane + 1) * args_.v.head_bytes, block->tokens);
+        else
+          scratch_.window.advance(next->k, 0, next->tokens);
+        accumulate(*block, lane);
+      }
+      std::swap(block, next);
     }
     ++scratch_.counts.workers;
   }
 
  private:
-  static constexpr int kChunkScores = kBlockTokens * kChunkHeads;
+  static constexpr std::int64_t kChunkScores = std::int64_t{kBlockTokens} * kChunkHeads;
 
-  [[nodiscard]] HWY_INLINE float* scores(int parity) const { return scratch_.scores + parity * chunks_ * kChunkScores; }
-  [[nodiscard]] HWY_INLINE float* acc(const SoftmaxState& state, int chunk) const {
-    return state.acc + std::int64_t{chunk} * kChunkHeads * head_dim_;
-  }
-
-  HWY_INLINE void score(const TokenBlock& block, float* scores, Prefetcher<T>& prefetcher) {
-    SoftmaxState& state = scratch_.states[block.lane];
-    if (block.first) load_queries<T>(args_, *block.segment, state);
-    for (int c = 0; c < chunks_; ++c) {
-      block_scores<T>(block, head_dim_, state.q + std::int64_t{c} * kChunkHeads * head_dim_, scores + c * kChunkScores,
-                      prefetcher);
+  /// Scores of the window's K, and the weights that they make.
+  HWY_INLINE void score(const TokenBlock& block, int lane) {
+    SoftmaxState& state = scratch_.states[lane];
+    if (block.first) {
+      load_queries<T>(args_, block.segments[lane], state);
+      reset_state(args_, state);
     }
+    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_);
+    for (int c = 0; c < chunks_; ++c) {
+      float* scores = state.scores + c * kChunkScores;
+      block_scores<T>(scratch_.window, head_dim_, state.q + c * chunk_floats(), scores, prefetcher);
+      block_weights(block.tokens, head_dim_, scores, state.max + c * kChunkHeads, state.sum + c * kMaxLanes,
+                    state.acc + c * chunk_floats());
+    }
+    prefetcher.finish();
   }
+
+  /// Adds the window's V.
+  HWY_INLINE void accumulate(const TokenBlock& block, int lane) {
+    SoftmaxState& state = scratch_.states[lane];
+    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_);
+    for (int c = 0; c < chunks_; ++c)
+      accumulate_block<T>(scratch_.window, head_dim_, state.scores + c * kChunkScores, state.acc + c * chunk_floats(),
+                          prefetcher);
+    prefetcher.finish();
+    scratch_.counts.kv_tokens += block.tokens;
+    if (block.last) end_segment(args_, block.segments[lane], state, scratch_.counts);
+  }
+
+  [[nodiscard]] HWY_INLINE std::int64_t chunk_floats() const { return std::int64_t{kChunkHeads} * head_dim_; }
 
   const DecodeArgs& args_;
   Scratch& scratch_;
@@ -133,7 +146,7 @@ class BlockPipeline {
 
 template <class T>
 void decode_worker(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch) {
-  BlockPipeline<T>(args, segments, scratch).run();
+  BlockLoop<T>(args, segments, scratch).run();
 }
 
 }  // namespace HWY_NAMESPACE

@@ -1,4 +1,4 @@
-// Asks for the vectors of a later block, a line or two at a time, so that requests leave at the pace of the work.
+// Asks for the vectors that are read later, a line or two at a time, so that requests leave at the pace of the work.
 
 #if defined(PKV_CPU_KERNELS_PREFETCH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef PKV_CPU_KERNELS_PREFETCH_INL_H_
@@ -7,8 +7,8 @@
 #define PKV_CPU_KERNELS_PREFETCH_INL_H_
 #endif
 
-#include "kernels/block_cursor.hpp"
 #include "kernels/load-inl.h"
+#include "kernels/vector_window.hpp"
 
 #include <hwy/highway.h>
 
@@ -16,62 +16,58 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// First K of a block, then V: what is asked for in the order of its addresses comes faster. Into L2, since blocks lie
-/// whole pages apart and would push one another out of L1.
+/// Asks for all that is read next, in its order, at the pace at which a block is read: each line one block ahead, and
+/// once more half a block ahead, since a core drops requests that find its buffers full.
 ///
 /// Everything here is inlined by force: GCC takes a function that only prefetches for one without effect, and deletes
 /// the calls to it.
 template <class T>
 class Prefetcher {
  public:
-  HWY_INLINE Prefetcher(const TokenBlock& block, int head_dim)
-      : block_(block), vectors_(block.k), vector_bytes_(head_dim * static_cast<int>(sizeof(T))) {
-    if (block.tokens > 0) open();
-  }
+  /// The block is read `passes` times.
+  HWY_INLINE Prefetcher(const VectorWindow& window, int head_dim, int passes)
+      : window_(window),
+        vector_bytes_(head_dim * static_cast<int>(sizeof(T))),
+        steps_(passes * (kLineBytes > kStepBytes ? kLineBytes / kStepBytes : 1)),
+        wait_(steps_) {}
 
-  /// For call number `index` of a loop that reads kVectorsAtOnce vectors a call. Both loops that do, of scores and of
-  /// accumulation, together ask for as many bytes as they read.
-  HWY_INLINE void step(int index) {
-    constexpr int kBytes = kVectorsAtOnce * kLanes * static_cast<int>(sizeof(T));
-    constexpr int kCalls = kBytes < kLineBytes ? kLineBytes / kBytes : 1;  // for one line
-    if (index % kCalls != 0) return;
-    for (int i = 0; i < kBytes * kCalls / kLineBytes; ++i) ask();
+  /// For a step that reads kVectorsAtOnce vectors.
+  HWY_INLINE void step() {
+    if (--wait_ > 0) return;
+    wait_ = steps_;
+    ask();
   }
   /// What step() has not asked for yet.
   HWY_INLINE void finish() {
-    while (line_ != nullptr) ask();
+    while (token_ < window_.next_tokens()) ask();
   }
 
  private:
-  HWY_INLINE void open() {
-    line_ = vectors_[token_];
-    end_ = line_ + vector_bytes_;
-  }
   HWY_INLINE void ask() {
-    if (line_ == nullptr) return;
-    __builtin_prefetch(line_, 0, kLocality);
-    line_ += kLineBytes;
-    if (line_ < end_) return;
-    if (++token_ == block_.tokens) {
-      if (vectors_ == block_.v) {
-        line_ = nullptr;
-        return;
-      }
-      vectors_ = block_.v;
-      token_ = 0;
+    const char* far = window_[token_ + kBlockTokens] + offset_;
+    const char* near = window_[token_ + kBlockTokens / 2] + offset_;
+    for (int i = 0; i < kAskBytes; i += kLineBytes) {
+      __builtin_prefetch(far + i, 0, kIntoL2);
+      __builtin_prefetch(near + i, 0, kIntoL1);
     }
-    open();
+    offset_ += kAskBytes;
+    if (offset_ < vector_bytes_) return;
+    offset_ = 0;
+    if (token_ < kBlockTokens) ++token_;
   }
 
   static constexpr int kLineBytes = 64;
-  static constexpr int kLocality = 2;  // into L2
+  static constexpr int kStepBytes = kVectorsAtOnce * kLanes * static_cast<int>(sizeof(T));
+  static constexpr int kAskBytes = kStepBytes > kLineBytes ? kStepBytes : kLineBytes;
+  static constexpr int kIntoL1 = 3;
+  static constexpr int kIntoL2 = 2;
 
-  const TokenBlock& block_;
-  const char* const* vectors_;  // block_.k, then block_.v
-  int vector_bytes_;
+  const VectorWindow& window_;
+  const int vector_bytes_;
+  const int steps_;  // for each time that something is asked for
+  int wait_;
   int token_ = 0;
-  const char* line_ = nullptr;  // null: all is asked for
-  const char* end_ = nullptr;   // of the vector
+  int offset_ = 0;
 };
 
 }  // namespace HWY_NAMESPACE

@@ -53,19 +53,19 @@ HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RE
 
 /// scores[t, h] = q[h] . k[t] for all tokens of the block and those that fill it up to a multiple of four.
 template <class T>
-HWY_INLINE void block_scores(const TokenBlock& block, int head_dim, const float* HWY_RESTRICT q,
+HWY_INLINE void block_scores(const VectorWindow& keys, int head_dim, const float* HWY_RESTRICT q,
                              float* HWY_RESTRICT scores, Prefetcher<T>& prefetcher) {
   const Floats df;
-  for (int t = 0; t < block.tokens; t += kScoreTokens) {
+  for (int t = 0; t < keys.tokens(); t += kScoreTokens) {
     const T* HWY_RESTRICT k[kScoreTokens];
     FloatVec sums[kScoreTokens][kChunkHeads];
     for (int i = 0; i < kScoreTokens; ++i) {
-      k[i] = reinterpret_cast<const T*>(block.k[t + i]);
+      k[i] = reinterpret_cast<const T*>(keys[t + i]);
       for (int h = 0; h < kChunkHeads; ++h) sums[i][h] = hn::Zero(df);
     }
     const float* HWY_RESTRICT q_vector = q;
     for (int at = 0; at < head_dim; at += kLanes, q_vector += kChunkHeads * kLanes) {
-      prefetcher.step(at / kLanes);
+      prefetcher.step();
       FloatVec k_vector[kScoreTokens];
       for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
       for (int h = 0; h < kChunkHeads; ++h) {

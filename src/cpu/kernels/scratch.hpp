@@ -3,15 +3,12 @@
 // What a thread needs while it works: one cache-aligned piece of the workspace, and its own counters.
 
 #include "kernels/block_cursor.hpp"
+#include "kernels/vector_window.hpp"
 
 #include <array>
 #include <cstdint>
 
 namespace pkv::detail {
-
-/// Blocks whose addresses are known: the one that is accumulated, the one that is scored, and the one that is asked
-/// for.
-inline constexpr int kBlocksKnown = 3;
 
 /// What a thread has done in a run.
 struct WorkCounts {
@@ -23,23 +20,25 @@ struct WorkCounts {
 
 /// Of one segment, for every chunk of heads one after the other. N is the number of lanes of the target.
 struct SoftmaxState {
-  float* q = nullptr;    // [chunks, head_dim / N, kChunkHeads, N], scaled
-  float* acc = nullptr;  // [chunks, kChunkHeads, head_dim]
-  float* max = nullptr;  // [chunks, kChunkHeads], padded to kMaxLanes a chunk
-  float* sum = nullptr;  // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
+  float* q = nullptr;       // [chunks, head_dim / N, kChunkHeads, N], scaled
+  float* acc = nullptr;     // [chunks, kChunkHeads, head_dim]
+  float* max = nullptr;     // [chunks, kChunkHeads], padded to kMaxLanes a chunk
+  float* sum = nullptr;     // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
+  float* scores = nullptr;  // [chunks, kBlockTokens, kChunkHeads]: of a block, then its weights
 };
 
 struct Scratch {
   std::array<SoftmaxState, kMaxTogether> states;
-  float* scores = nullptr;  // [2, chunks, kBlockTokens, kChunkHeads]: of a block, while the next one is scored
-  std::array<TokenBlock, kBlocksKnown> blocks;
+  std::array<TokenBlock, 2> blocks;  // the one that is worked on, and the next
+  VectorWindow window;
   WorkCounts counts;
 
   /// Floats behind the arrays.
   [[nodiscard]] static std::int64_t num_floats(const DecodeArgs& args) noexcept {
     const std::int64_t chunks = args.num_chunks();
-    const std::int64_t state = 2 * std::int64_t{kChunkHeads} * args.head_dim + std::int64_t{2} * kMaxLanes;
-    return chunks * (kMaxTogether * state + std::int64_t{2} * kBlockTokens * kChunkHeads);
+    const std::int64_t state = 2 * std::int64_t{kChunkHeads} * args.head_dim + std::int64_t{2} * kMaxLanes +
+                               std::int64_t{kBlockTokens} * kChunkHeads;
+    return chunks * kMaxTogether * state;
   }
   /// Lays the arrays out from `base` on, which is aligned to a cache line. head_dim is a multiple of 16: so are all.
   void place(float* base, const DecodeArgs& args) noexcept {
@@ -50,9 +49,9 @@ struct Scratch {
       state.acc = state.q + vectors;
       state.max = state.acc + vectors;
       state.sum = state.max + chunks * kMaxLanes;
-      base = state.sum + chunks * kMaxLanes;
+      state.scores = state.sum + chunks * kMaxLanes;
+      base = state.scores + chunks * kBlockTokens * kChunkHeads;
     }
-    scores = base;
   }
 };
 
