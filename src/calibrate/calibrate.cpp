@@ -52,7 +52,8 @@ std::vector<ShapePart> parts_of(const CalibrationOptions& options) {
   for (const DType dtype : options.dtypes)
     for (const int dim : options.head_dims)
       for (const int group : options.group_sizes)
-        parts.push_back({{shape_of(options.num_q_heads, group, dim), dtype, options.page_sizes.front()}, 1});
+        parts.push_back({{shape_of(options.num_q_heads, group, dim), dtype, options.page_sizes.front()},
+                         dtype == options.dtypes.front() ? 1 : kFewer});
   TimedShape more = parts.front().shape;
   for (std::size_t i = 1; i < options.page_sizes.size(); ++i) {
     more.page_size = options.page_sizes[i];

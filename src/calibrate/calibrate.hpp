@@ -21,12 +21,13 @@ struct CalibrationOptions {
   std::string date;
   std::vector<Choice> choices;  ///< routes to time; those that do not run here are left out
 
-  // Every combination of these is fitted, over num_q_heads / group size KV heads. Of the first group size, head_dim and
-  // dtype, fewer steps are timed with every other page size and with a quarter of the heads too.
+  // Every combination of these is fitted, over num_q_heads / group size KV heads; of every dtype but the first fewer
+  // steps are timed. Of the first group size, head_dim and dtype, fewer steps are timed with every other page size and
+  // with a quarter of the heads too.
   int num_q_heads = 32;
   std::vector<int> group_sizes = {4, 1, 8, 2, 16};
   std::vector<int> head_dims = {128};
-  std::vector<DType> dtypes = {DType::kF16};
+  std::vector<DType> dtypes = {DType::kF16, DType::kBF16};
   std::vector<int> page_sizes = {16, 64};
 
   double seconds = 50;  ///< to time steps in; shapes share it alike, and one that has used its part ends early

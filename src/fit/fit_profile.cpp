@@ -1,6 +1,7 @@
 #include "fit_profile.hpp"
 
 #include "persistentkv/core/error.hpp"
+#include "shared_fit.hpp"
 
 #include <fmt/format.h>
 
@@ -19,6 +20,7 @@ constexpr std::array kMargins = {0.0,  0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0
                                  0.05, 0.07,   0.1,   0.15, 0.2,   0.3,  0.5,  0.95};
 constexpr std::array kCautions = {0.0, 0.5, 1.0, 2.0, 3.0};
 constexpr double kAsGood = 2e-4;
+constexpr double kAboutAsWell = 1.1;
 
 struct ShapeKey {
   int group_size;
@@ -53,13 +55,46 @@ struct Fitted {
   std::vector<double> cost_us;
   std::vector<double> predicted_us;
   std::vector<double> error;  // mean, of the fit that each sample's shape has
+  int shared_fits = 0;
 };
+
+/// A shape in one dtype, fitted on one choice.
+struct FittedShape {
+  ShapeKey key;
+  std::vector<const StepSample*> members;
+  FittedRoute route;
+};
+
+/// Whether a fit of `a` may do for `b`.
+bool reads_alike(const ShapeKey& a, const ShapeKey& b) {
+  return a.group_size == b.group_size && a.head_dim == b.head_dim && a.dtype != b.dtype &&
+         size_bytes(a.dtype) == size_bytes(b.dtype);
+}
+
+/// The fit of a shape's own samples, or of those of an earlier dtype where that predicts these about as well: it is
+/// made from more of them.
+FittedRoute fit_shape(const std::vector<const StepSample*>& members, const ShapeKey& key,
+                      const std::vector<FittedShape>& earlier, const Choice& choice, const FitterOptions& options,
+                      int& shared_fits) {
+  FittedRoute best = fit_route(members, choice, options);
+  for (const FittedShape& other : earlier) {
+    if (!reads_alike(other.key, key)) continue;
+    FittedRoute shared = shared_fit({other.members, other.route}, members, choice, options);
+    if (shared.fit.error.mean > kAboutAsWell * best.fit.error.mean) continue;
+    best = std::move(shared);
+    ++shared_fits;
+    break;
+  }
+  return best;
+}
 
 Fitted fit_choice(std::span<const StepSample> samples, const std::vector<Group>& groups, const Choice& choice,
                   const FitterOptions& options, int layers) {
-  Fitted fitted{{choice.route, choice.splits}, std::vector<double>(samples.size(), -1.0), {}, {}};
+  Fitted fitted{{choice.route, choice.splits}, std::vector<double>(samples.size(), -1.0), {}, {}, 0};
   fitted.predicted_us = fitted.cost_us;
   fitted.error.resize(samples.size());
+  std::vector<FittedShape> shapes;
+  shapes.reserve(groups.size());
   for (const Group& of : groups) {
     std::vector<const StepSample*> members;
     members.reserve(of.indices.size());
@@ -67,12 +102,13 @@ Fitted fit_choice(std::span<const StepSample> samples, const std::vector<Group>&
     const auto timed = std::count_if(members.begin(), members.end(),
                                      [&](const StepSample* sample) { return sample->find(choice) != nullptr; });
     if (timed < kLeastFitSamples) continue;
-    FittedRoute route = fit_route(members, choice, options);
+    FittedRoute route = fit_shape(members, of.key, shapes, choice, options, fitted.shared_fits);
     for (std::size_t m = 0; m < members.size(); ++m) {
       fitted.predicted_us[of.indices[m]] = route.predicted_us[m];
       fitted.error[of.indices[m]] = route.fit.error.mean;
     }
     fitted.candidate.fits.push_back(route.fit);
+    shapes.push_back({of.key, std::move(members), std::move(route)});
   }
   if (fitted.candidate.fits.empty()) return fitted;
   const PlanFit plan = fit_plan(samples, choice, options);
@@ -216,6 +252,7 @@ FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> sam
     insert(profile.head_dims, of.key.head_dim);
     insert(profile.dtypes, of.key.dtype);
   }
+  for (const Fitted& fitted : all) result.shared_fits += fitted.shared_fits;
   profile.safe_route = all.front().candidate.route;
   profile.candidates.clear();
   for (Fitted& fitted : all) profile.candidates.push_back(std::move(fitted.candidate));

@@ -24,14 +24,17 @@ struct ExpectedRegret {
 struct FittedProfile {
   DeviceProfile profile;
   ExpectedRegret regret;
+  int shared_fits = 0;  ///< of the profile's fits, those with the coefficients of another dtype
 };
 
 /// Fills `profile`'s calibrated shapes, candidates, safe route, caution and margin from the samples; name, device,
 /// constants and provenance are the caller's, and stay. A choice is a candidate where it has fits for any shape, in the
-/// order given but with the safe route's first; that is the route which, always taken, costs least over the steps, of
-/// those that run all of them. Of the margins and cautions tried, those that cost no more than others, within 0.02 %,
-/// and the largest of them. Throws InvalidArgument where no choice has kLeastFitSamples samples of a shape, or none
-/// runs every step.
+/// order given but with the safe route's first. Of dtypes of the same size, the later one's fit of a shape is the
+/// earlier one's where that predicts the later one's samples as well as a fit of their own does, both by
+/// cross-validation, and its error is that of the later one's samples. The safe route is the one that, always taken,
+/// costs least over the steps, of those that run all of them. Of the margins and cautions tried, those that cost no
+/// more than others, within 0.02 %, and the largest of them. Throws InvalidArgument where no choice has
+/// kLeastFitSamples samples of a shape, or none runs every step.
 [[nodiscard]] FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> samples,
                                         std::span<const Choice> choices, int layers_per_plan = 32);
 

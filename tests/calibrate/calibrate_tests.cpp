@@ -79,6 +79,55 @@ TEST(Calibrate, WritesAProfileThatChoosesAsTheDeviceRuns) {
   EXPECT_EQ(route({1000, 500}, 2), Route::kStream);                // G = 16
 }
 
+/// One profile for both 16-bit dtypes, the second from fewer steps.
+TEST(Calibrate, CoversEveryDtype) {
+  MadeUpTimer timer(two_way);
+  const Calibration calibration = calibrate(timer, options());
+  const DeviceProfile& profile = calibration.fitted.profile;
+  EXPECT_EQ(profile.dtypes, (std::vector{DType::kF16, DType::kBF16}));
+  const auto steps_of = [&](DType dtype) {
+    return std::count_if(calibration.samples.begin(), calibration.samples.end(),
+                         [&](const fit::StepSample& sample) { return sample.dtype == dtype; });
+  };
+  EXPECT_LT(steps_of(DType::kBF16), steps_of(DType::kF16) / 2);
+  EXPECT_GT(calibration.fitted.shared_fits, 0);
+  EXPECT_EQ(parse_profile(profile_to_json(profile), "a-gpu.json"), profile);
+
+  const Router router(profile);
+  for (const DType dtype : {DType::kF16, DType::kBF16}) {
+    PolicyInput input;
+    const Lengths few = {1000, 500}, many = {60000, 500};
+    input.dtype = dtype;
+    input.step = {{.num_q_heads = 32, .num_kv_heads = 8, .head_dim = 128}, few, {}};
+    EXPECT_EQ(router.rule(input).grounds, Grounds::kEstimate);
+    EXPECT_EQ(router.choose(input).route, Route::kFlashInferTensorCore);
+    input.step.lengths = many;
+    EXPECT_EQ(router.choose(input).route, Route::kStream);
+  }
+}
+
+/// A dtype for which a route is slow keeps what was measured of it.
+TEST(Calibrate, ADtypeThatIsAnotherMatterIsFittedByItself) {
+  MadeUpTimer timer([](const TimedShape& shape, const Choice& choice, const Lengths& lengths) {
+    const bool slow = shape.dtype == DType::kBF16 && choice.route == Route::kStream;
+    return two_way(shape, choice, lengths) * (slow ? 2 : 1);
+  });
+  const DeviceProfile profile = calibrate(timer, options()).fitted.profile;
+  const RouteCandidate* stream = profile.candidate(Route::kStream);
+  ASSERT_NE(stream, nullptr);
+  const RouteFit* fp16 = stream->fit(4, 128, DType::kF16);
+  const RouteFit* bf16 = stream->fit(4, 128, DType::kBF16);
+  ASSERT_TRUE(fp16 != nullptr && bf16 != nullptr);
+  EXPECT_NE(fp16->us, bf16->us);
+  EXPECT_LT(bf16->error.mean, 0.05);
+  const Lengths many = {60000, 500};
+  PolicyInput input;
+  input.step = {{.num_q_heads = 32, .num_kv_heads = 8, .head_dim = 128}, many, {}};
+  EXPECT_EQ(Router(profile).choose(input).route, Route::kStream);  // 66.7 us against 74.9
+  input.dtype = DType::kBF16;
+  EXPECT_EQ(Router(profile).choose(input).route, Route::kFlashInferTensorCore);  // 133.4 against 74.9
+}
+
 TEST(Calibrate, TimeThatIsUpLeavesTheLeastOfSteps) {
   MadeUpTimer timer(two_way);
   CalibrationOptions hurried = options();
@@ -86,7 +135,7 @@ TEST(Calibrate, TimeThatIsUpLeavesTheLeastOfSteps) {
   hurried.page_sizes = {16};
   hurried.group_sizes = {4};
   (void)calibrate(timer, hurried);
-  EXPECT_EQ(timer.steps, 2 * fit::kLeastFitSamples + 1);  // two numbers of heads, and the merges
+  EXPECT_EQ(timer.steps, 3 * fit::kLeastFitSamples + 1);  // two dtypes, another number of heads, and the merges
 }
 
 TEST(Calibrate, StepsThatDoNotFitAreLeftOut) {

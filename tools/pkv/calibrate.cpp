@@ -35,7 +35,7 @@ constexpr const char* kExamples = R"(Examples:
 struct CalibrateCommand {
   TimerOptions timer;
   calibrate::CalibrationOptions options;
-  std::vector<std::string> dtypes{"fp16"};
+  std::vector<std::string> dtypes{"fp16", "bf16"};
   std::string output;
   std::string json;
   std::string from;
@@ -149,6 +149,7 @@ nlohmann::ordered_json results_of(const calibrate::Calibration& calibration) {
                                 {"policy", regret.policy},
                                 {"no_margin", regret.no_margin},
                                 {"safe_route", regret.safe_route}};
+  results["shared_fits"] = calibration.fitted.shared_fits;
   results["seconds"] = calibration.seconds;
   // Read back by --from.
   results["profile"] = nlohmann::ordered_json::parse(profile_to_json(calibration.fitted.profile));
@@ -192,6 +193,8 @@ void CalibrateCommand::print(const calibrate::Calibration& calibration) const {
         profile.measured->page_read_gb_per_s, profile.measured->graph_node_us, profile.measured->launch_us,
         profile.measured->merge_us_per_mib);
   }
+  if (const int shared = calibration.fitted.shared_fits; shared > 0)
+    fmt::print("{} fits are another dtype's, which predicts their steps about as well as a fit of their own\n", shared);
   const fit::ExpectedRegret& regret = calibration.fitted.regret;
   fmt::print(
       "safe route {}, caution {:g}, margin {:g} %: mean cost over the best of {} steps {:.4f}; without caution and "
@@ -242,7 +245,9 @@ void add_calibrate(CLI::App& app) {
       ->delimiter(',')
       ->capture_default_str();
   command->add_option("--head-dims", options.head_dims, "Elements of a head")->delimiter(',')->capture_default_str();
-  command->add_option("--dtypes", state->dtypes, "fp16, bf16 or fp32")->delimiter(',')->capture_default_str();
+  command->add_option("--dtypes", state->dtypes, "fp16, bf16 or fp32; all but the first with fewer steps")
+      ->delimiter(',')
+      ->capture_default_str();
   command->add_option("--page-sizes", options.page_sizes, "Tokens of a page; all but the first with fewer steps")
       ->delimiter(',')
       ->capture_default_str();
