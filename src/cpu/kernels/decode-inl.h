@@ -117,8 +117,8 @@ class BlockLoop {
     for (int c = 0; c < chunks_; ++c) {
       float* scores = state.scores + c * kChunkScores;
       block_scores<T>(scratch_.window, head_dim_, state.q + c * chunk_floats(), scores, prefetcher);
-      block_weights(block.tokens, head_dim_, scores, state.max + c * kChunkHeads, state.sum + c * kMaxLanes,
-                    state.acc + c * chunk_floats());
+      block_weights<T>(block.tokens, head_dim_, scores, state.max + c * kChunkHeads, state.sum + c * kMaxLanes,
+                       state.acc + c * chunk_floats(), prefetcher);
     }
     prefetcher.finish();
   }

@@ -65,7 +65,7 @@ HWY_INLINE void block_scores(const VectorWindow& keys, int head_dim, const float
     }
     const float* HWY_RESTRICT q_vector = q;
     for (int at = 0; at < head_dim; at += kLanes, q_vector += kChunkHeads * kLanes) {
-      prefetcher.step();
+      if (at > 0) prefetcher.step();  // the first step of each is left to the weights
       FloatVec k_vector[kScoreTokens];
       for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
       for (int h = 0; h < kChunkHeads; ++h) {
