@@ -31,7 +31,8 @@ struct RouteWork {
 
 /// Rows and chunks of them that FlashInfer's planner has places for.
 [[nodiscard]] inline double row_slots_of(double slots, int num_kv_heads) noexcept {
-  return static_cast<double>(static_cast<std::int64_t>(slots) / num_kv_heads);
+  const std::int64_t whole = static_cast<std::int64_t>(slots) / num_kv_heads;
+  return static_cast<double>(whole);
 }
 /// Its chunks have at least as many tokens.
 inline constexpr double kFlashInferLeastChunkTokens = 128;

@@ -1,6 +1,7 @@
 #include "cuda_mlp/mlp_proxy.hpp"
 
 #include "cuda_mlp/cublas.hpp"
+#include "cuda_mlp/silu_mul.hpp"
 #include "persistentkv/core/dtype.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/cuda/cuda_backend.hpp"
@@ -9,7 +10,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <random>
 #include <vector>
 
 namespace pkv::cuda_mlp {
@@ -60,6 +63,34 @@ TEST(MlpProxy, RefusesSizesOutOfBounds) {
   EXPECT_THROW(MlpProxy(1, {.hidden = 0, .intermediate = 8}), InvalidArgument);
   EXPECT_THROW(MlpProxy(1, {.hidden = 8, .intermediate = 7}), InvalidArgument);
   EXPECT_THROW(MlpProxy(1, {}, 0), InvalidArgument);
+}
+
+// With this name a run under compute-sanitizer finds it beside those of the other kernels.
+TEST(EveryKernelOfTheMlp, MultipliesBySilu) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no CUDA device on this machine";
+  constexpr std::size_t kRows = 3, kWidth = 514, kBeyond = 32;
+  std::mt19937 random(std::random_device{}());
+  std::normal_distribution<float> normal;
+  std::vector<std::uint16_t> x(kRows * 2 * kWidth);
+  for (std::uint16_t& bits : x) bits = f32_to_f16(normal(random));
+  void* from = nullptr;
+  void* to = nullptr;
+  ASSERT_EQ(cudaMalloc(&from, x.size() * 2), cudaSuccess);
+  ASSERT_EQ(cudaMalloc(&to, (kRows * kWidth + kBeyond) * 2), cudaSuccess);
+  ASSERT_EQ(cudaMemcpy(from, x.data(), x.size() * 2, cudaMemcpyHostToDevice), cudaSuccess);
+  ASSERT_EQ(cudaMemset(to, 0xff, (kRows * kWidth + kBeyond) * 2), cudaSuccess);
+  silu_mul(from, to, kRows, kWidth, nullptr);
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  const std::vector<double> actual = download(to, kRows * kWidth + kBeyond);
+  for (std::size_t row = 0; row < kRows; ++row) {
+    for (std::size_t i = 0; i < kWidth; ++i) {
+      const double gate = f16_to_f32(x[row * 2 * kWidth + i]), up = f16_to_f32(x[row * 2 * kWidth + kWidth + i]);
+      EXPECT_NEAR(actual[row * kWidth + i], gate / (1.0 + std::exp(-gate)) * up, 0.01) << row << ", " << i;
+    }
+  }
+  EXPECT_TRUE(std::all_of(actual.end() - kBeyond, actual.end(), [](double value) { return std::isnan(value); }));
+  EXPECT_EQ(cudaFree(from), cudaSuccess);
+  EXPECT_EQ(cudaFree(to), cudaSuccess);
 }
 
 TEST(MlpProxy, ComputesAGatedMlp) {

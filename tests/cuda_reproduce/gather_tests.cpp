@@ -12,8 +12,9 @@
 namespace pkv::cuda_reproduce {
 namespace {
 
-TEST(Gather, ThenScatterPutsRowsBack) {
-  if (cuda_device_count() == 0) GTEST_SKIP() << "needs a GPU";
+// With this name a run under compute-sanitizer finds it beside those of the other kernels.
+TEST(EveryKernelOfTheStudy, GathersAndScattersRows) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no CUDA device on this machine";
   std::mt19937 rng(std::random_device{}());
   constexpr int kRows = 13, kPool = 29, kWidth = 4096 + 16;  // bytes
   std::vector<unsigned char> pool(kPool * kWidth);
