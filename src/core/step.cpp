@@ -27,14 +27,21 @@ bool on_host(const PageTableView& table) {
          table.row_ids.space == MemorySpace::kHost;
 }
 
-void check_length(const Step& step, std::int64_t row) {
-  const std::int64_t tokens = checked_length(step.lengths, row);
-  if (!on_host(step.table)) return;
-  const std::int64_t pages = (tokens + step.page_size - 1) / step.page_size;
-  const std::int64_t capacity = step.table.capacity_pages(row);
-  if (pages > capacity) {
-    throw InvalidArgument(fmt::format("lengths[{}] is {} tokens, must be at most {}: the table holds {} pages of {}",
-                                      row, tokens, capacity * step.page_size, capacity, step.page_size));
+[[noreturn]] void refuse_length(const Step& step, std::int64_t row, std::int64_t tokens, std::int64_t capacity) {
+  throw InvalidArgument(fmt::format("lengths[{}] is {} tokens, must be at most {}: the table holds {} pages of {}", row,
+                                    tokens, capacity * step.page_size, capacity, step.page_size));
+}
+
+void check_lengths(const Step& step) {
+  const bool bounded = on_host(step.table);
+  const bool alike = !step.table.row_offsets;  // rows of a rectangular table
+  std::int64_t capacity = bounded && alike ? step.table.capacity_pages(0) : 0;
+  for (std::int64_t row = 0; row < step.batch; ++row) {
+    const std::int64_t tokens = checked_length(step.lengths, row);
+    if (!bounded) continue;
+    if (!alike) capacity = step.table.capacity_pages(row);
+    // No row has more pages than tokens, and the product cannot overflow.
+    if (tokens > std::min(capacity, kMaxRowTokens) * step.page_size) refuse_length(step, row, tokens, capacity);
   }
 }
 
@@ -89,7 +96,7 @@ void Step::validate_rows() const {
     throw InvalidArgument(fmt::format("lengths has {} entries, must have {}", lengths.values.size, needed));
   table.validate(batch);
   if (lengths.values.space != MemorySpace::kHost) return;
-  for (std::int64_t row = 0; row < batch; ++row) check_length(*this, row);
+  check_lengths(*this);
 }
 
 void Step::validate() const {

@@ -35,12 +35,14 @@ RuntimeCore::RuntimeCore(std::optional<DeviceProfile> profile, std::vector<std::
   if (profile) router_.emplace(*std::move(profile));
   for (const auto& backend : backends_)
     if (options_.device_name.empty()) options_.device_name = backend->device_name();
+  is_profiled_device_ = router_ && options_.device_name == router_->profile().device_name;
 }
 
 Ruling RuntimeCore::rule(const StepFacts& facts, const Offers& offers) const {
   const bool forced = options_.route != Route::kPolicy;
   const RouteOffer offer{forced ? RouteSet{options_.route} : offers.routes, options_.safe_route};
-  const PolicyInput input = facts.input(options_);
+  PolicyInput input = facts.input(options_);
+  if (is_profiled_device_) input.device_name = {};
   Ruling ruling;
   if (router_) {
     ruling = router_->rule(input, offer);

@@ -41,6 +41,7 @@ class RuntimeCore {
   std::vector<std::shared_ptr<Backend>> backends_;
   RuntimeOptions options_;
   std::optional<Router> router_;
+  bool is_profiled_device_ = false;  // by its name, which need not be compared in every step
   AtomicCounters counters_;
   mutable KnownOffers known_offers_;
 };

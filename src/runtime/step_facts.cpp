@@ -56,23 +56,24 @@ StepFacts::StepFacts(const Step& step, std::int64_t max_length_tokens)
         fmt::format("hint.max_length_tokens is {}, must be in [0, {}]", max_length_tokens, kMaxRowTokens));
   }
   step.validate_rows();
-  batch_ = static_cast<std::size_t>(step.batch);
-  rows_.reserve(2 * batch_);
-  if (!from_bounds)
-    for (std::int64_t row = 0; row < step.batch; ++row)
-      rows_.push_back(static_cast<std::int32_t>(step.lengths.at(row)));
   // CSR offsets that only the device knows: a row may have the whole pool.
   const bool bounded = !is_on_device(step.table.row_offsets);
-  if (from_bounds) {
-    rows_.resize(batch_, tokens_of_pages(step.num_pages, page_size));
-    if (bounded) read_capacities(step, rows_.data());
-    if (max_length_tokens > 0)
-      for (std::int32_t& length : rows_)
-        length = static_cast<std::int32_t>(std::min<std::int64_t>(length, max_length_tokens));
+  batch_ = static_cast<std::size_t>(step.batch);
+  size_ = bounded ? 2 * batch_ : batch_;
+  if (size_ > few_.size()) many_.resize(size_);
+  std::int32_t* rows = size_ > few_.size() ? many_.data() : few_.data();
+  if (bounded) read_capacities(step, rows + batch_);
+  if (!from_bounds) {
+    for (std::int64_t row = 0; row < step.batch; ++row) rows[row] = static_cast<std::int32_t>(step.lengths.at(row));
+    return;
   }
-  if (!bounded) return;
-  rows_.resize(2 * batch_);
-  read_capacities(step, rows_.data() + batch_);
+  if (bounded)
+    std::copy_n(rows + batch_, batch_, rows);
+  else
+    std::fill_n(rows, batch_, tokens_of_pages(step.num_pages, page_size));
+  if (max_length_tokens == 0) return;
+  for (std::int32_t& length : std::span(rows, batch_))
+    length = static_cast<std::int32_t>(std::min<std::int64_t>(length, max_length_tokens));
 }
 
 }  // namespace pkv::detail

@@ -7,6 +7,7 @@
 #include "persistentkv/policy/cost_model.hpp"
 #include "persistentkv/runtime/runtime.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,9 +23,9 @@ struct StepFacts {
   bool on_device = false;    // they are, or a part of the block table
 
   /// [batch] tokens, or their bounds.
-  [[nodiscard]] std::span<const std::int32_t> lengths() const noexcept { return std::span(rows_).first(batch_); }
+  [[nodiscard]] std::span<const std::int32_t> lengths() const noexcept { return {data(), batch_}; }
   /// [batch] tokens that the table's entries hold; empty where not known.
-  [[nodiscard]] std::span<const std::int32_t> capacities() const noexcept { return std::span(rows_).subspan(batch_); }
+  [[nodiscard]] std::span<const std::int32_t> capacities() const noexcept { return {data() + batch_, size_ - batch_}; }
 
   /// Throws InvalidArgument for a step that validate_rows() refuses, and for a hint out of its bounds. Of
   /// hint.host_step, where there is one.
@@ -39,8 +40,13 @@ struct StepFacts {
   }
 
  private:
+  [[nodiscard]] const std::int32_t* data() const noexcept { return size_ > few_.size() ? many_.data() : few_.data(); }
+
   std::size_t batch_ = 0;
-  std::vector<std::int32_t> rows_;  // lengths, then capacities
+  std::size_t size_ = 0;
+  // Lengths, then capacities; of few rows without a look at the heap.
+  std::array<std::int32_t, 32> few_{};
+  std::vector<std::int32_t> many_;
 };
 
 }  // namespace pkv::detail
