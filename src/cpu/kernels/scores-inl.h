@@ -69,7 +69,7 @@ HWY_INLINE void block_scores(const VectorWindow& keys, int head_dim, const float
       FloatVec k_vector[kScoreTokens];
       for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
       for (int h = 0; h < kChunkHeads; ++h) {
-        const FloatVec q_h = hn::Load(df, q_vector + h * kLanes);
+        const FloatVec q_h = keep(hn::Load(df, q_vector + h * kLanes));
         for (int i = 0; i < kScoreTokens; ++i) sums[i][h] = hn::MulAdd(k_vector[i], q_h, sums[i][h]);
       }
     }
