@@ -81,11 +81,14 @@ Backend* Backends::find(Route route, const AttentionShape& shape, int page_size,
 }
 
 CudaWorkspace Backends::workspace(const AttentionShape& shape) {
-  const std::size_t bytes = cuda_->stream_workspace_bytes(shape, DType::kF16);
-  if (bytes > workspace_.size_bytes()) {
-    workspace_ = cuda::DeviceBuffer(bytes);
-    cuda::check(cudaMemset(workspace_.data(), 0, bytes), "cudaMemset");
-    cuda::check(cudaDeviceSynchronize(), "cudaMemset");
+  if (shape != workspace_shape_) {
+    const std::size_t bytes = cuda_->stream_workspace_bytes(shape, DType::kF16);
+    if (bytes > workspace_.size_bytes()) {
+      workspace_ = cuda::DeviceBuffer(bytes);
+      cuda::check(cudaMemset(workspace_.data(), 0, bytes), "cudaMemset");
+      cuda::check(cudaDeviceSynchronize(), "cudaMemset");
+    }
+    workspace_shape_ = shape;
   }
   return {workspace_.data(), workspace_.size_bytes()};
 }

@@ -35,8 +35,9 @@ class Backends {
 
   std::shared_ptr<CudaBackend> cuda_;
   std::vector<std::shared_ptr<Backend>> all_;
-  Runtime one_layer_, many_layers_;  // by what a plan serves
-  cuda::DeviceBuffer workspace_;     // of all steps of `stream`, which never run side by side
+  Runtime one_layer_, many_layers_;                // by what a plan serves
+  cuda::DeviceBuffer workspace_;                   // of all steps of `stream`, which never run side by side
+  std::optional<AttentionShape> workspace_shape_;  // the last one that it was found to be large enough for
 };
 
 }  // namespace pkv::cuda_reproduce
