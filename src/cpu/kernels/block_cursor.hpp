@@ -18,12 +18,12 @@ inline constexpr int kMaxTogether = 8;
 /// The same consecutive tokens of segments that go together, in any order.
 struct TokenBlock {
   const Segment* segments = nullptr;
-  int lanes = 0;                     ///< segments that go together; 0: there is no block
-  int tokens = 0;                    ///< of each
-  bool first = false;                ///< of its segments
-  bool last = false;                 ///< of its segments
-  const char* k[kBlockTokens] = {};  ///< vectors of the first segment's KV head
-  const char* v[kBlockTokens] = {};
+  int lanes = 0;                        ///< segments that go together; 0: there is no block
+  int tokens = 0;                       ///< of each
+  bool first = false;                   ///< of its segments
+  bool last = false;                    ///< of its segments
+  const char* k[kMaxBlockTokens] = {};  ///< vectors of the first segment's KV head
+  const char* v[kMaxBlockTokens] = {};
 };
 
 class BlockCursor {
@@ -42,7 +42,7 @@ class BlockCursor {
     block.segments = next_;
     block.lanes = together_;
     block.first = token_ == token_begin_;
-    block.tokens = static_cast<int>(std::min<std::int64_t>(kBlockTokens, token_end_ - token_));
+    block.tokens = static_cast<int>(std::min<std::int64_t>(args_.block_tokens, token_end_ - token_));
     block.last = token_ + block.tokens == token_end_;
     fill(block);
     token_ += block.tokens;
@@ -67,13 +67,10 @@ class BlockCursor {
     return b.row == a.row && b.kv_head == a.kv_head + 1 && b.tile_begin == a.tile_begin && b.tile_end == a.tile_end;
   }
 
-  /// Where token i of a block stands in it: a full block is walked by pieces side by side.
-  static int place(int i, int tokens) noexcept {
-    constexpr int kPieceTokens = kBlockTokens / kPieces;
-    return tokens == kBlockTokens ? i % kPieceTokens * kPieces + i / kPieceTokens : i;
-  }
-
+  /// A full block is walked by pieces side by side: its tokens stand kPieces apart.
   void fill(TokenBlock& block) const noexcept {
+    const int apart = block.tokens == args_.block_tokens ? kPieces : 1;
+    int at = 0;
     const char* k_head = args_.k.data + block.segments->kv_head * args_.k.head_bytes;
     const char* v_head = args_.v.data + block.segments->kv_head * args_.v.head_bytes;
     std::int64_t page = token_ / args_.page_size;
@@ -84,9 +81,10 @@ class BlockCursor {
       const char* k = k_head + id * args_.k.page_bytes + in_page * args_.k.token_bytes;
       const char* v = v_head + id * args_.v.page_bytes + in_page * args_.v.token_bytes;
       for (; i < stop; ++i, k += args_.k.token_bytes, v += args_.v.token_bytes) {
-        const int at = place(i, block.tokens);
         block.k[at] = k;
         block.v[at] = v;
+        at += apart;
+        if (at >= block.tokens) at -= block.tokens - 1;
       }
     }
   }

@@ -81,6 +81,7 @@ class BlockLoop {
     TokenBlock* block = &scratch_.blocks[0];
     TokenBlock* next = &scratch_.blocks[1];
     cursor_.read(*block);
+    scratch_.window.reset(args_.block_tokens);
     scratch_.window.advance(block->k, 0, block->tokens);
     while (block->lanes > 0) {
       cursor_.read(*next);
@@ -104,8 +105,6 @@ class BlockLoop {
   }
 
  private:
-  static constexpr std::int64_t kChunkScores = std::int64_t{kBlockTokens} * kChunkHeads;
-
   /// Scores of the window's K, and the weights that they make.
   HWY_INLINE void score(const TokenBlock& block, int lane) {
     SoftmaxState& state = scratch_.states[lane];
@@ -115,7 +114,7 @@ class BlockLoop {
     }
     Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_);
     for (int c = 0; c < chunks_; ++c) {
-      float* scores = state.scores + c * kChunkScores;
+      float* scores = state.scores + c * chunk_scores();
       block_scores<T>(scratch_.window, head_dim_, state.q + c * chunk_floats(), scores, prefetcher);
       block_weights<T>(block.tokens, head_dim_, scores, state.max + c * kChunkHeads, state.sum + c * kMaxLanes,
                        state.acc + c * chunk_floats(), prefetcher);
@@ -128,13 +127,14 @@ class BlockLoop {
     SoftmaxState& state = scratch_.states[lane];
     Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_);
     for (int c = 0; c < chunks_; ++c)
-      accumulate_block<T>(scratch_.window, head_dim_, state.scores + c * kChunkScores, state.acc + c * chunk_floats(),
+      accumulate_block<T>(scratch_.window, head_dim_, state.scores + c * chunk_scores(), state.acc + c * chunk_floats(),
                           prefetcher);
     prefetcher.finish();
     scratch_.counts.kv_tokens += block.tokens;
     if (block.last) end_segment(args_, block.segments[lane], state, scratch_.counts);
   }
 
+  [[nodiscard]] HWY_INLINE std::int64_t chunk_scores() const { return std::int64_t{args_.block_tokens} * kChunkHeads; }
   [[nodiscard]] HWY_INLINE std::int64_t chunk_floats() const { return std::int64_t{kChunkHeads} * head_dim_; }
 
   const DecodeArgs& args_;

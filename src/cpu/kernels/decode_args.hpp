@@ -8,6 +8,7 @@
 #include "persistentkv/core/page_table_view.hpp"
 #include "persistentkv/plan/work_plan.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -15,8 +16,11 @@ namespace pkv::detail {
 
 /// Query heads that the kernels work on together. A group is done in chunks of it, the last one filled up with zeros.
 inline constexpr int kChunkHeads = 4;
-/// Tokens between two looks at the running maximum.
-inline constexpr int kBlockTokens = 64;
+/// Bytes of a block's K or V: far enough to look ahead, and little enough for the first level of the cache.
+inline constexpr int kBlockBytes = 16384;
+/// Tokens of a block are a multiple of the first, so that its pieces are even, and at most the second.
+inline constexpr int kBlockTokensUnit = 32;
+inline constexpr int kMaxBlockTokens = 128;
 /// Pieces of a full block that are walked side by side, a token of each in turn: memory answers several streams of
 /// requests sooner than one.
 inline constexpr int kPieces = 4;
@@ -38,6 +42,7 @@ struct DecodeArgs {
   int page_size = 0;
   int group_size = 0;
   int head_dim = 0;
+  int block_tokens = kBlockTokensUnit;  ///< tokens between two looks at the running maximum: block_tokens_for()
   float scale = 1.0f;
   KvSource k;
   KvSource v;
@@ -46,6 +51,11 @@ struct DecodeArgs {
   LseView lse;             ///< data null: none wanted
   float* slots = nullptr;  // [num_slots, group_size * (head_dim + 2)]: acc [G, d], then max [G], then sum [G]
 
+  /// For K and V of so many bytes a vector.
+  [[nodiscard]] static int block_tokens_for(std::int64_t vector_bytes) noexcept {
+    const std::int64_t units = kBlockBytes / (vector_bytes * kBlockTokensUnit);
+    return static_cast<int>(std::clamp<std::int64_t>(units * kBlockTokensUnit, kBlockTokensUnit, kMaxBlockTokens));
+  }
   [[nodiscard]] int num_chunks() const noexcept { return (group_size + kChunkHeads - 1) / kChunkHeads; }
   [[nodiscard]] std::int64_t slot_floats() const noexcept { return std::int64_t{group_size} * (head_dim + 2); }
   [[nodiscard]] float* slot(std::int32_t index) const noexcept { return slots + index * slot_floats(); }

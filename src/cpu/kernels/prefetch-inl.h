@@ -27,6 +27,7 @@ class Prefetcher {
   /// The block is read `passes` times.
   HWY_INLINE Prefetcher(const VectorWindow& window, int head_dim, int passes)
       : window_(window),
+        block_tokens_(window.block_tokens()),
         vector_bytes_(head_dim * static_cast<int>(sizeof(T))),
         steps_(passes * (kLineBytes > kStepBytes ? kLineBytes / kStepBytes : 1)),
         wait_(steps_) {}
@@ -44,8 +45,8 @@ class Prefetcher {
 
  private:
   HWY_INLINE void ask() {
-    const char* far = window_[token_ + kBlockTokens] + offset_;
-    const char* near = window_[token_ + kBlockTokens / 2] + offset_;
+    const char* far = window_[token_ + block_tokens_] + offset_;
+    const char* near = window_[token_ + block_tokens_ / 2] + offset_;
     for (int i = 0; i < kAskBytes; i += kLineBytes) {
       __builtin_prefetch(far + i, 0, kIntoL2);
       __builtin_prefetch(near + i, 0, kIntoL1);
@@ -53,7 +54,7 @@ class Prefetcher {
     offset_ += kAskBytes;
     if (offset_ < vector_bytes_) return;
     offset_ = 0;
-    if (token_ < kBlockTokens) ++token_;
+    if (token_ < block_tokens_) ++token_;
   }
 
   static constexpr int kLineBytes = 64;
@@ -63,6 +64,7 @@ class Prefetcher {
   static constexpr int kIntoL2 = 2;
 
   const VectorWindow& window_;
+  const int block_tokens_;
   const int vector_bytes_;
   const int steps_;  // for each time that something is asked for
   int wait_;

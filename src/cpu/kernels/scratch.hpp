@@ -24,7 +24,7 @@ struct SoftmaxState {
   float* acc = nullptr;     // [chunks, kChunkHeads, head_dim]
   float* max = nullptr;     // [chunks, kChunkHeads], padded to kMaxLanes a chunk
   float* sum = nullptr;     // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
-  float* scores = nullptr;  // [chunks, kBlockTokens, kChunkHeads]: of a block, then its weights
+  float* scores = nullptr;  // [chunks, block_tokens, kChunkHeads]: of a block, then its weights
 };
 
 struct Scratch {
@@ -37,7 +37,7 @@ struct Scratch {
   [[nodiscard]] static std::int64_t num_floats(const DecodeArgs& args) noexcept {
     const std::int64_t chunks = args.num_chunks();
     const std::int64_t state = 2 * std::int64_t{kChunkHeads} * args.head_dim + std::int64_t{2} * kMaxLanes +
-                               std::int64_t{kBlockTokens} * kChunkHeads;
+                               std::int64_t{args.block_tokens} * kChunkHeads;
     return chunks * kMaxTogether * state;
   }
   /// Lays the arrays out from `base` on, which is aligned to a cache line. head_dim is a multiple of 16: so are all.
@@ -50,7 +50,7 @@ struct Scratch {
       state.max = state.acc + vectors;
       state.sum = state.max + chunks * kMaxLanes;
       state.scores = state.sum + chunks * kMaxLanes;
-      base = state.scores + chunks * kBlockTokens * kChunkHeads;
+      base = state.scores + chunks * args.block_tokens * kChunkHeads;
     }
   }
 };
