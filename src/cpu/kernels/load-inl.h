@@ -38,7 +38,7 @@ HWY_INLINE FloatVec load_wide(const T* HWY_RESTRICT data) {
 
 /// `v` as something that is in a register: GCC would fold a load into each of its uses, and loads are what is scarce.
 HWY_INLINE FloatVec keep(FloatVec v) {
-#if HWY_ARCH_X86 && HWY_COMPILER_GCC && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
+#if HWY_ARCH_X86 && HWY_COMPILER_GCC_ACTUAL && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
   asm("" : "+v"(v.raw));  // NOLINT(hicpp-no-assembler): there are no instructions in it
 #endif
   return v;
