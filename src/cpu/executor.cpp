@@ -33,7 +33,7 @@ CpuPreparedStep::CpuPreparedStep(std::shared_ptr<CpuContext> context, const Step
   args_.page_size = step_.page_size;
   args_.group_size = step_.shape.group_size();
   args_.head_dim = step_.shape.head_dim;
-  args_.block_tokens = DecodeArgs::block_tokens_for(step_.shape.head_dim * size_bytes(step_.dtype));
+  args_.block_tokens = DecodeArgs::block_tokens_for(std::int64_t{step_.shape.head_dim} * size_bytes(step_.dtype));
   args_.scale = static_cast<float>(step_.shape.scale());
 
   for (std::int32_t row = 0; row < plan_.batch(); ++row)
