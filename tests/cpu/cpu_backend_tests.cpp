@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 namespace pkv {
@@ -63,6 +64,31 @@ TEST(CpuBackend, EverySimdTargetEveryDtypeAndSchedule) {
           expect_matches_oracle(problem, 1e-5);
         }
       }
+    }
+  }
+}
+
+// Blocks are of 32 to 128 tokens, by the bytes of a vector.
+TEST(CpuBackend, LengthsAroundTheEdgesOfBlocks) {
+  PlanOptions options;
+  options.num_workers = 3;
+  const std::unique_ptr<Backend> backend = make_cpu_backend({.num_threads = 2, .simd_target = ""});
+  for (const DType dtype : {DType::kBF16, DType::kF32}) {
+    for (const int head_dim : {16, 48, 64, 80, 128, 256, 512}) {
+      SmallProblem problem;
+      problem.dtype = dtype;
+      problem.seed = fresh_seed();
+      problem.shape.num_q_heads = 3 * problem.shape.num_kv_heads;
+      problem.shape.head_dim = head_dim;
+      problem.lengths.clear();
+      problem.lengths.reserve(18);
+      for (const int edge : {32, 64, 96, 128, 192, 256})
+        for (const int length : {edge - 1, edge, edge + 1}) problem.lengths.push_back(length);
+      std::shuffle(problem.lengths.begin(), problem.lengths.end(), std::mt19937_64(problem.seed));
+      problem.build();
+      SCOPED_TRACE(testing::Message() << to_string(dtype) << " d " << head_dim);
+      backend->prepare(problem.step, Schedule::kStream, options)->run(problem.layer);
+      expect_matches_oracle(problem, 1e-5);
     }
   }
 }
