@@ -61,15 +61,18 @@ class BlockCursor {
     together_ = 1;
     while (together_ < kMaxTogether && next_ + together_ < end_ && follows(next_[together_ - 1], next_[together_]))
       ++together_;
+    // Pieces side by side are worth it where they lie in several pages, each of which goes on for long: measured.
+    const bool pieces = 2 * args_.page_size <= args_.block_tokens && args_.block_tokens <= together_ * args_.page_size;
+    apart_ = pieces ? kPieces : 1;
   }
 
   static bool follows(const Segment& a, const Segment& b) noexcept {
     return b.row == a.row && b.kv_head == a.kv_head + 1 && b.tile_begin == a.tile_begin && b.tile_end == a.tile_end;
   }
 
-  /// A full block is walked by pieces side by side: its tokens stand kPieces apart.
+  /// A full block is walked by pieces side by side: neighbours stand apart_ apart.
   void fill(TokenBlock& block) const noexcept {
-    const int apart = block.tokens == args_.block_tokens ? kPieces : 1;
+    const int apart = block.tokens == args_.block_tokens ? apart_ : 1;
     int at = 0;
     const char* k_head = args_.k.data + block.segments->kv_head * args_.k.head_bytes;
     const char* v_head = args_.v.data + block.segments->kv_head * args_.v.head_bytes;
@@ -93,6 +96,7 @@ class BlockCursor {
   const Segment* next_;  // the first of those under way
   const Segment* end_;
   int together_ = 1;
+  int apart_ = 1;
   std::int64_t token_ = 0;
   std::int64_t token_begin_ = 0;
   std::int64_t token_end_ = 0;

@@ -112,7 +112,7 @@ class BlockLoop {
       load_queries<T>(args_, block.segments[lane], state);
       reset_state(args_, state);
     }
-    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_);
+    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_, args_.ask_twice);
     for (int c = 0; c < chunks_; ++c) {
       float* scores = state.scores + c * chunk_scores();
       block_scores<T>(scratch_.window, head_dim_, state.q + c * chunk_floats(), scores, prefetcher);
@@ -125,7 +125,7 @@ class BlockLoop {
   /// Adds the window's V.
   HWY_INLINE void accumulate(const TokenBlock& block, int lane) {
     SoftmaxState& state = scratch_.states[lane];
-    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_);
+    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_, args_.ask_twice);
     for (int c = 0; c < chunks_; ++c)
       accumulate_block<T>(scratch_.window, head_dim_, state.scores + c * chunk_scores(), state.acc + c * chunk_floats(),
                           prefetcher);

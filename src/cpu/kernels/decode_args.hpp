@@ -21,7 +21,7 @@ inline constexpr int kBlockBytes = 16384;
 /// Tokens of a block are a multiple of the first, so that its pieces are even, and at most the second.
 inline constexpr int kBlockTokensUnit = 32;
 inline constexpr int kMaxBlockTokens = 128;
-/// Pieces of a full block that are walked side by side, a token of each in turn: memory answers several streams of
+/// Pieces of a full block that may be walked side by side, a token of each in turn: memory answers several streams of
 /// requests sooner than one.
 inline constexpr int kPieces = 4;
 /// FP32 lanes of the widest vector.
@@ -43,6 +43,7 @@ struct DecodeArgs {
   int group_size = 0;
   int head_dim = 0;
   int block_tokens = kBlockTokensUnit;  ///< tokens between two looks at the running maximum: block_tokens_for()
+  bool ask_twice = false;               ///< for every line of K and V: Prefetcher
   float scale = 1.0f;
   KvSource k;
   KvSource v;

@@ -16,8 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// Asks for all that is read next, in its order, at the pace at which a block is read: each line one block ahead, and
-/// once more half a block ahead, since a core drops requests that find its buffers full.
+/// Asks for all that is read next, in its order, at the pace at which a block is read: each line half a block ahead,
+/// and on cores that drop requests which find their buffers full, a block ahead too.
 ///
 /// Everything here is inlined by force: GCC takes a function that only prefetches for one without effect, and deletes
 /// the calls to it.
@@ -25,12 +25,17 @@ template <class T>
 class Prefetcher {
  public:
   /// The block is read `passes` times.
-  HWY_INLINE Prefetcher(const VectorWindow& window, int head_dim, int passes)
-      : window_(window),
-        block_tokens_(window.block_tokens()),
+  HWY_INLINE Prefetcher(const VectorWindow& window, int head_dim, int passes, bool twice)
+      : at_(window.data() + window.block_tokens() / 2),
+        last_(at_ + window.block_tokens()),
+        half_(window.block_tokens() / 2),
+        next_tokens_(window.next_tokens()),
         vector_bytes_(head_dim * static_cast<int>(sizeof(T))),
         steps_(passes * (kLineBytes > kStepBytes ? kLineBytes / kStepBytes : 1)),
-        wait_(steps_) {}
+        twice_(twice),
+        wait_(steps_) {
+    open();
+  }
 
   /// For a step that reads kVectorsAtOnce vectors.
   HWY_INLINE void step() {
@@ -40,21 +45,25 @@ class Prefetcher {
   }
   /// What step() has not asked for yet.
   HWY_INLINE void finish() {
-    while (token_ < window_.next_tokens()) ask();
+    while (at_ < last_ - 2 * half_ + next_tokens_) ask();
   }
 
  private:
+  HWY_INLINE void open() {
+    near_ = at_[0];
+    far_ = at_[half_];
+    end_ = near_ + vector_bytes_;
+  }
   HWY_INLINE void ask() {
-    const char* far = window_[token_ + block_tokens_] + offset_;
-    const char* near = window_[token_ + block_tokens_ / 2] + offset_;
     for (int i = 0; i < kAskBytes; i += kLineBytes) {
-      __builtin_prefetch(far + i, 0, kIntoL2);
-      __builtin_prefetch(near + i, 0, kIntoL1);
+      if (twice_) __builtin_prefetch(far_ + i, 0, kIntoL2);
+      __builtin_prefetch(near_ + i, 0, kIntoL1);
     }
-    offset_ += kAskBytes;
-    if (offset_ < vector_bytes_) return;
-    offset_ = 0;
-    if (token_ < block_tokens_) ++token_;
+    near_ += kAskBytes;
+    far_ += kAskBytes;
+    if (near_ < end_) return;
+    if (at_ < last_) ++at_;
+    open();
   }
 
   static constexpr int kLineBytes = 64;
@@ -63,13 +72,17 @@ class Prefetcher {
   static constexpr int kIntoL1 = 3;
   static constexpr int kIntoL2 = 2;
 
-  const VectorWindow& window_;
-  const int block_tokens_;
+  const char* const* at_;  // half a block ahead of what is read
+  const char* const* const last_;
+  const std::ptrdiff_t half_;
+  const int next_tokens_;
   const int vector_bytes_;
   const int steps_;  // for each time that something is asked for
+  const bool twice_;
   int wait_;
-  int token_ = 0;
-  int offset_ = 0;
+  const char* near_;
+  const char* far_;
+  const char* end_;  // of the vector that near_ is in
 };
 
 }  // namespace HWY_NAMESPACE

@@ -29,6 +29,7 @@ class VectorWindow {
 
   /// Vector i in the order of reading; from block_tokens() on, of what is read next.
   [[nodiscard]] const char* operator[](int i) const noexcept { return at_[i]; }
+  [[nodiscard]] const char* const* data() const noexcept { return at_; }
   [[nodiscard]] int tokens() const noexcept { return tokens_; }
   [[nodiscard]] int next_tokens() const noexcept { return next_tokens_; }
   [[nodiscard]] int block_tokens() const noexcept { return block_tokens_; }
