@@ -94,6 +94,7 @@ StreamParams StreamStep::cut_for(int workers) const {
   stream.whole = arith::WholeUnits(step_.batch * on_device_.params().num_units, workers);
   stream.segment_cost_tokens = options_.segment_cost_tokens;
   stream.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
+  stream.uncut_tokens = options_.uncut_tokens;
   // Runs may also be of the least length each, however many there are.
   stream.wide =
       most_cost(step_, on_device_.params(), options_) + 1.0 * options_.num_workers * stream.min_run_tokens >= 0x1p31;

@@ -24,6 +24,8 @@ void check(int num_kv_heads, const PlanOptions& options) {
         fmt::format("segment_cost_tokens is {}, must be in [0, {}]", options.segment_cost_tokens, 1 << 20));
   if (options.min_run_tokens < 0 || options.min_run_tokens > 1 << 20)
     throw InvalidArgument(fmt::format("min_run_tokens is {}, must be in [0, {}]", options.min_run_tokens, 1 << 20));
+  if (options.uncut_tokens < 0 || options.uncut_tokens > 1 << 20)
+    throw InvalidArgument(fmt::format("uncut_tokens is {}, must be in [0, {}]", options.uncut_tokens, 1 << 20));
   detail::validate_tile_tokens(options.tile_tokens);
 }
 
@@ -36,6 +38,7 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   num_workers_ = options.num_workers;
   tile_tokens_ = options.tile_tokens;
   segment_cost_tokens_ = options.segment_cost_tokens;
+  uncut_tokens_ = options.uncut_tokens;
 
   lengths_.resize(lengths.size());
   cost_before_.resize(lengths.size() + 1);
@@ -86,8 +89,8 @@ StreamCut::Position StreamCut::begin(int worker) const noexcept {
   const auto after = std::upper_bound(cost_before_.begin(), cost_before_.end(), at);
   auto row = static_cast<std::int32_t>(after - cost_before_.begin()) - 1;
   const auto index = static_cast<std::size_t>(row);
-  const arith::UnitPlace place = arith::place_in_row<std::int64_t>(at - cost_before_[index], lengths_[index],
-                                                                   segment_cost_tokens_, arith::Divisor(tile_tokens_));
+  const arith::UnitPlace place = arith::place_in_row<std::int64_t>(
+      at - cost_before_[index], lengths_[index], segment_cost_tokens_, arith::Divisor(tile_tokens_), uncut_tokens_);
   if (place.head < num_kv_heads_) return {row, place.head, place.tile};
   do ++row;
   while (row < batch && lengths_[static_cast<std::size_t>(row)] == 0);

@@ -44,9 +44,9 @@ std::string to_string(const ProblemSpec& spec) {
 }
 
 std::string to_string(const Cut& cut) {
-  return fmt::format("{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}", to_string(cut.route),
+  return fmt::format("{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}, uncut {}", to_string(cut.route),
                      cut.options.tile_tokens, cut.options.splits, cut.options.bucket_tokens, cut.options.num_workers,
-                     cut.options.segment_cost_tokens);
+                     cut.options.segment_cost_tokens, cut.options.uncut_tokens);
 }
 
 std::string why_not(const Context& context, const ProblemSpec& spec) {
@@ -63,6 +63,7 @@ Cut random_cut(Route route, int tile_tokens, Random& random) {
   cut.options.bucket_tokens = static_cast<int>(random.in(1, 300));
   cut.options.num_workers = static_cast<int>(random.in(1, 24));
   cut.options.segment_cost_tokens = static_cast<int>(random.in(0, 64));
+  cut.options.uncut_tokens = static_cast<int>(random.in(0, 200));
   return cut;
 }
 

@@ -14,9 +14,9 @@ namespace {
 using namespace pkv::arith;
 
 struct Case {
-  std::int64_t rest, tokens, segment_cost, tile_tokens;  // of a place
-  std::int64_t total, workers, worker, least, at;        // of a run
-  std::int64_t units;                                    // all alike
+  std::int64_t rest, tokens, segment_cost, tile_tokens, uncut;  // of a place
+  std::int64_t total, workers, worker, least, at;               // of a run
+  std::int64_t units;                                           // all alike
   std::int64_t dividend, divisor;
   bool narrow;  // costs stay below 2^31
 };
@@ -34,7 +34,7 @@ __host__ __device__ Answer answer_in(const Case& c) {
   const StepCut<Int> cut =
       cut_step<Int>(static_cast<Int>(c.units) * (tokens + segment_cost), tokens, static_cast<Int>(c.units),
                     WholeUnits(c.units, c.workers), segment_cost, Divisor(c.workers), static_cast<Int>(c.tile_tokens));
-  return {place_in_row<Int>(static_cast<Int>(c.rest), tokens, segment_cost, tile),
+  return {place_in_row<Int>(static_cast<Int>(c.rest), tokens, segment_cost, tile, static_cast<Int>(c.uncut)),
           last_cost_of_tile<Int>(static_cast<Int>(c.rest % num_tiles(c.tokens, c.tile_tokens)), tokens, segment_cost,
                                  static_cast<Int>(c.tile_tokens)),
           runs.begin(static_cast<Int>(c.worker)),
@@ -75,6 +75,7 @@ std::vector<Case> random_cases(std::uint32_t seed, int count) {
     c.tokens = pick(1, 1 << pick(0, c.narrow ? 26 : 30));
     c.segment_cost = pick(0, 100);
     c.tile_tokens = pick(1, 256);
+    c.uncut = pick(0, 1) == 0 ? 64 : pick(0, 1 << 20);
     c.rest = pick(0, (c.tokens + c.segment_cost) * 8 - 1);
     c.total = pick(1, (std::int64_t{1} << pick(0, c.narrow ? 30 : 52)));
     c.workers = pick(1, 1 << pick(0, 20));

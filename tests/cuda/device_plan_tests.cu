@@ -97,6 +97,8 @@ Case random_case(Random& random) {
   c.options.tile_tokens = random.pick(std::span<const int>(kTiles));
   c.options.segment_cost_tokens =
       random.chance(0.3) ? 0 : static_cast<int>(random.in(1, random.chance(0.2) ? 5000 : 64));
+  if (random.chance(0.5)) c.options.uncut_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 20000));
+  if (random.chance(0.3)) c.options.min_run_tokens = static_cast<int>(random.in(1, 4000));
   constexpr int kWorkers[] = {1, 28, 128, 131, 131, 132, 169, 264};
   c.options.num_workers =
       random.chance(0.5) ? random.pick(std::span<const int>(kWorkers)) : static_cast<int>(random.in(1, 300));
@@ -143,6 +145,7 @@ class DevicePlan : public ::testing::Test {
     stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
     stream.segment_cost_tokens = c.options.segment_cost_tokens;
     stream.min_run_tokens = std::max(c.options.min_run_tokens, c.options.tile_tokens);
+    stream.uncut_tokens = c.options.uncut_tokens;
     stream.wide = wide;
     stream.whole = pkv::arith::WholeUnits(std::int64_t{step.batch} * c.units, c.options.num_workers);
     const auto workers = static_cast<std::size_t>(c.options.num_workers);

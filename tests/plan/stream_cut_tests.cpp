@@ -48,8 +48,10 @@ TEST(StreamCut, RunsCostTheSameAndHaveTwoPartialsAtMost) {
     const std::vector<std::int32_t> lengths = testing::random_lengths(rng, 40, 5000);
     if (alike(lengths)) continue;  // cut at whole units, see below
     const int heads = pick(1, 8);
-    const PlanOptions options{
-        .tile_tokens = pick(1, 64), .num_workers = pick(1, 200), .segment_cost_tokens = pick(0, 100)};
+    const PlanOptions options{.tile_tokens = pick(1, 64),
+                              .num_workers = pick(1, 200),
+                              .segment_cost_tokens = pick(0, 100),
+                              .uncut_tokens = pick(0, 1) == 0 ? 0 : pick(0, 200)};
     StreamCut cut;
     cut.assign(heads, lengths, options);
     const WorkPlan plan = cut.materialize(heads, 64);
@@ -57,9 +59,10 @@ TEST(StreamCut, RunsCostTheSameAndHaveTwoPartialsAtMost) {
     // No run is shorter than a tile, so that the last workers may have nothing.
     const double share =
         std::max<double>(static_cast<double>(cut.total_cost()) / options.num_workers, options.tile_tokens);
-    // An end moves to the nearest tile, or out of a segment's constant; a run that continues a unit begins a segment
-    // that the closed form did not count.
-    const double slack = options.tile_tokens + options.segment_cost_tokens + 1.0;
+    // Each end moves to the nearest tile, out of half a segment's constant, or to the nearer end of a unit that is not
+    // cut; a run that continues a unit begins a segment that the closed form did not count.
+    const double slack = std::max(options.tile_tokens, options.uncut_tokens + options.segment_cost_tokens) +
+                         options.segment_cost_tokens + 1.0;
     for (int w = 0; w < options.num_workers; ++w) {
       const RunCost cost = cost_of(plan, w);
       EXPECT_LE(cost.partials, 2);
@@ -122,6 +125,45 @@ TEST(StreamCut, UnitsAreSharedByWholeTurnsOfTheirMerge) {
   EXPECT_EQ(parts_of_a_unit(1, 40), 40);   // 32 would leave a fifth of the workers idle
 }
 
+TEST(StreamCut, RowsThatAreAlikeGetWholeWorkersOfTheLeastRunToo) {
+  const std::vector<std::int32_t> lengths{1050, 1050};
+  const PlanOptions options{.tile_tokens = 16, .num_workers = 132, .min_run_tokens = 128};
+  const WorkPlan plan = make_plan(Schedule::kStream, {{32, 4, 128}, lengths, {}}, options);
+  int busy = 0;
+  for (int w = 0; w < plan.num_workers(); ++w) {
+    EXPECT_LE(plan.worker(w).size(), 1u);  // nobody has parts of two units
+    if (plan.worker(w).empty()) continue;
+    ++busy;
+    EXPECT_GE(cost_of(plan, w).tokens, 112);
+  }
+  EXPECT_EQ(busy, 8 * 8);  // 1050 / 128 a unit
+}
+
+TEST(StreamCut, ShortUnitsAreNotCut) {
+  std::vector<std::int32_t> lengths(15, 64);
+  lengths.insert(lengths.begin() + 5, 16384);
+  for (const int uncut : {64, 63}) {
+    const PlanOptions options{.tile_tokens = 16, .num_workers = 132, .uncut_tokens = uncut};
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, 4, 128}, lengths, {}}, options);
+    int cut_short = 0;
+    for (const Segment& s : plan.segments()) cut_short += s.row != 5 && s.slot != Segment::kNoSlot ? 1 : 0;
+    EXPECT_EQ(cut_short == 0, uncut == 64) << uncut;
+  }
+}
+
+// Half of a segment's constant lies before its tokens, half after.
+TEST(StreamCut, AUnitThatTwoShareIsCutInTheMiddle) {
+  const std::vector<std::int32_t> lengths{2048, 1024};  // not alike
+  const PlanOptions options{.tile_tokens = 16, .num_workers = 3, .segment_cost_tokens = 0};
+  for (const int cost : {0, 32, 64}) {
+    PlanOptions with = options;
+    with.segment_cost_tokens = cost;
+    const WorkPlan plan = make_plan(Schedule::kStream, {{1, 1, 64}, lengths, {}}, with);
+    // The first of three runs ends where 2/3 of the way through row 0 would be without a constant.
+    EXPECT_NEAR(static_cast<double>(cost_of(plan, 0).tokens), (3072.0 + 2 * cost) / 3 - cost / 2, 8.0) << cost;
+  }
+}
+
 TEST(StreamCut, NobodyGetsLessThanTheLeastRun) {
   const std::vector<std::int32_t> lengths{400, 1000, 30};
   const PlanOptions options{.tile_tokens = 16, .num_workers = 100, .min_run_tokens = 256, .segment_cost_tokens = 0};
@@ -153,7 +195,7 @@ TEST(StreamCut, ReusesItsStorage) {
   lengths.resize(60);
   cut.assign(8, lengths, {.num_workers = 132});
   EXPECT_EQ(cut.cost_before().data(), before);
-  EXPECT_EQ(cut.total_cost(), 60 * 8 * (500 + 64));
+  EXPECT_EQ(cut.total_cost(), 60 * 8 * (500 + PlanOptions{}.segment_cost_tokens));
 }
 
 TEST(StreamCut, RefusesBadInput) {
@@ -165,6 +207,7 @@ TEST(StreamCut, RefusesBadInput) {
   EXPECT_THROW(cut.assign(1, ok, {.tile_tokens = 0, .num_workers = 1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .segment_cost_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .min_run_tokens = -1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .uncut_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, too_long, {.num_workers = 1}), InvalidArgument);
 }
 

@@ -92,6 +92,10 @@ void CutOptions::add_to(CLI::App& command) {
                      "The least that stream gives a worker (default: a tile; on a GPU the backend's)");
   command.add_option("--segment-cost-tokens", plan.segment_cost_tokens, "What beginning a segment costs stream")
       ->capture_default_str();
+  command
+      .add_option("--uncut-tokens", plan.uncut_tokens,
+                  "stream does not cut a KV head of a row of at most so many tokens")
+      ->capture_default_str();
 }
 
 PlanOptions CutOptions::resolve(Schedule schedule, const std::optional<TraceFamily>& family) const {

@@ -38,7 +38,8 @@ struct PlanOptions {
   // kStream
   int num_workers = 0;           ///< CTAs or threads that share the step; required, >= 1
   int min_run_tokens = 0;        ///< the least a worker is given, in cost; less than a tile: a tile
-  int segment_cost_tokens = 64;  ///< what beginning a segment costs, in tokens of reading; >= 0
+  int segment_cost_tokens = 32;  ///< what beginning a segment costs, in tokens of reading; >= 0
+  int uncut_tokens = 64;         ///< a row's KV head of at most so many tokens is not cut; >= 0
 };
 
 }  // namespace pkv

@@ -11,8 +11,9 @@
 namespace pkv {
 
 /// All tiles of a step in the order (row, KV head, tile), cut into one contiguous run a worker. A run's cost is its
-/// tokens plus segment_cost_tokens for each segment begun; runs differ in cost by less than a tile and a segment's
-/// cost. A run has at most two partial segments: its first and its last.
+/// tokens plus segment_cost_tokens for each segment begun, half of it before the segment's tokens and half after; runs
+/// differ in cost by less than a tile and a segment's cost, or, since a KV head of a row of at most uncut_tokens is not
+/// cut, by that much and a segment's cost. A run has at most two partial segments: its first and its last.
 /// Where all rows that are not empty are alike, and workers can have whole units or units whole workers with few idle,
 /// the cut is made there: nobody has partial results of two units. In the second case segment_cost_tokens is not used.
 class StreamCut {
@@ -51,6 +52,7 @@ class StreamCut {
   int num_workers_ = 0;
   int tile_tokens_ = 0;
   int segment_cost_tokens_ = 0;
+  int uncut_tokens_ = 0;
   std::int64_t run_tokens_ = 0;   // of each run, in cost
   std::int64_t longer_runs_ = 0;  // the first of them, longer by one
   std::vector<std::int32_t> lengths_;

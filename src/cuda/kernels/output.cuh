@@ -24,18 +24,6 @@ __device__ __forceinline__ void write_lse(const DecodeParams& p, std::int64_t ou
   p.lse.data[out_row * p.lse.row_stride + head * p.lse.head_stride] = (max + fast_log2(sum)) * p.lse.log2_factor;
 }
 
-/// What is needed at the end: see touch().
-__device__ __forceinline__ void touch_output_parameters(const DecodeParams& p) {
-  touch(p.out.data);
-  touch(p.out.row_ids.data);
-  touch(p.lse.data);
-  touch(p.lse.head_stride);
-  touch(p.partials.acc);
-  touch(p.partials.arrivals);
-  touch(p.chunks);
-  touch(p.out_is_f32);
-}
-
 /// Four neighbouring dimensions of one head.
 template <class T>
 __device__ __forceinline__ void write_four(const DecodeParams& p, std::int64_t out_row, int head, int dim, float4 x) {

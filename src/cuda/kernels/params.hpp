@@ -107,6 +107,7 @@ struct StreamParams {
   arith::WholeUnits whole;  ///< if all rows are alike
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
+  int uncut_tokens = 0;
   bool wide = false;  ///< costs may reach 2^31
 };
 

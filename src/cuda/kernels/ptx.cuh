@@ -38,17 +38,6 @@ __device__ __forceinline__ void copy_async_wait() {
 
 __device__ __forceinline__ void prefetch_l2(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
-/// Has a kernel parameter brought into the constant cache: the first use of each line of them costs some 300 cycles,
-/// which are better spent while something else is awaited.
-template <class T>
-__device__ __forceinline__ void touch(const T& parameter) {
-  if constexpr (sizeof(T) == 8) {
-    asm volatile("" ::"l"(parameter));
-  } else {
-    asm volatile("" ::"r"(static_cast<int>(parameter)));
-  }
-}
-
 /// What is made of `x` from here on is made here, and not moved ahead of the loop that this stands in.
 template <class T>
 __device__ __forceinline__ void not_before(T& x) {

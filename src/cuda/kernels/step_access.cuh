@@ -12,12 +12,13 @@ __device__ __forceinline__ std::int64_t load_index(const IndexParams& array, std
                       : __ldg(static_cast<const int*>(array.data) + i);
 }
 
-/// In assembly, since the compiler would turn an atomic into a loop over the warp at every place where it stands.
-__device__ __forceinline__ void flag(unsigned* errors, unsigned bit) {
+/// Rare, and a dozen instructions at every place where it stands, were it not a function: what a short step waits for
+/// is largely instructions.
+static __device__ __noinline__ void flag(unsigned* errors, unsigned bit) {
   asm volatile("red.relaxed.gpu.global.or.b32 [%0], %1;" ::"l"(errors), "r"(bit) : "memory");
 }
 
-/// Tokens of a row, from 0 to what its table row holds. Every form but the plain one.
+/// Tokens of a row, from 0 to what its table row holds. Every form, and lengths that are too great.
 static __device__ __noinline__ int row_tokens_of_any_form(const StepParams& step, int row) {
   std::int64_t tokens = load_index(step.lengths, step.cumulative ? row + 1 : row) + step.length_delta;
   if (step.cumulative) tokens -= load_index(step.lengths, row);
@@ -36,10 +37,11 @@ static __device__ __noinline__ int row_tokens_of_any_form(const StepParams& step
 
 /// Tokens of a row, from 0 to what its table row holds.
 __device__ __forceinline__ int row_tokens(const StepParams& step, int row) {
-  if (!step.plain_lengths) return row_tokens_of_any_form(step, row);
-  const int tokens = __ldg(static_cast<const int*>(step.lengths.data) + row);
-  if (tokens > step.max_row_tokens) flag(step.errors, kLengthOverCapacity);
-  return max(min(tokens, step.max_row_tokens), 0);
+  int tokens = 0;
+  if (step.plain_lengths) tokens = __ldg(static_cast<const int*>(step.lengths.data) + row);
+  if (__builtin_expect(!step.plain_lengths || tokens > step.max_row_tokens, 0))
+    return row_tokens_of_any_form(step, row);
+  return max(tokens, 0);
 }
 
 /// A row that is not empty; {batch, 0} after the last.

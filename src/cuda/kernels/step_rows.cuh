@@ -6,35 +6,47 @@
 
 namespace pkv::cuda {
 
+inline constexpr int kLaneRows = 4;               ///< that a lane can hold
+inline constexpr int kWarpRows = 32 * kLaneRows;  ///< that every warp holds by itself
 inline constexpr int kCachedRows = 1024;
 
-/// Of at most 32 rows, every lane holds one; of at most kCachedRows, shared memory holds them once the plan is made; of
-/// more, they are loaded again when they are needed, which takes as long as the queue of K and V before them.
+/// At most kWarpRows rows are held by the lanes of every warp, up to kLaneRows neighbours each; of at most kCachedRows,
+/// shared memory holds them once the plan is made; of more, they are loaded again when they are needed, which takes as
+/// long as the queue of K and V before them.
 class StepRows {
  public:
   __device__ __forceinline__ StepRows(const StepParams& step, int* cache) : step_(step), cache_(cache) {
-    if (__builtin_expect(step.batch > 32, 0)) return;
-    tokens_ = lane_id() < step.batch ? row_tokens(step, lane_id()) : 0;
-    live_ = __ballot_sync(kAllLanes, tokens_ > 0);
+    if (__builtin_expect(step.batch > kWarpRows, 0)) return;
+    if (__builtin_expect(several_a_lane(), 0)) {
+      load_several();
+    } else {
+      own_.tokens[0] = lane_id() < step.batch ? row_tokens(step, lane_id()) : 0;
+      live_lanes_ = __ballot_sync(kAllLanes, own_.tokens[0] > 0);
+    }
   }
 
-  /// The next row that is not empty. For a whole warp.
+  /// The next row that is not empty; each lane may ask for another.
   [[nodiscard]] __device__ __forceinline__ Row next(int row) const {
-    if (__builtin_expect(step_.batch > 32, 0)) return find_next(step_, cache_, row);
-    const unsigned later = row < 31 ? live_ >> (row + 1) << (row + 1) : 0u;
-    if (later == 0) return {step_.batch, 0};
-    const int found = __ffs(static_cast<int>(later)) - 1;
-    return {found, __shfl_sync(kAllLanes, tokens_, found)};
+    if (__builtin_expect(step_.batch > kWarpRows, 0)) return find_next(step_, cache_, row);
+    if (__builtin_expect(several_a_lane(), 0)) return next_of_several(own_, live_lanes_, step_.batch, row);
+    const unsigned later = live_lanes_ & (~1u << row);
+    const int found = __ffs(static_cast<int>(later)) - 1, tokens = __shfl_sync(kAllLanes, own_.tokens[0], found & 31);
+    return later == 0 ? Row{step_.batch, 0} : Row{found, tokens};
   }
 
-  // Of at most 32 rows.
-  [[nodiscard]] __device__ __forceinline__ int own_tokens() const { return tokens_; }
-  [[nodiscard]] __device__ __forceinline__ int num_live() const { return __popc(live_); }
+  // Of at most 32, lane r has row r.
+  [[nodiscard]] __device__ __forceinline__ int own_tokens() const { return own_.tokens[0]; }
+  [[nodiscard]] __device__ __forceinline__ int num_live() const { return __popc(live_lanes_); }
   /// Tokens of every row that is not empty, if they are all alike; else 0.
   [[nodiscard]] __device__ __forceinline__ int alike() const {
-    const int first = __shfl_sync(kAllLanes, tokens_, live_ == 0 ? 0 : __ffs(static_cast<int>(live_)) - 1);
-    return __all_sync(kAllLanes, tokens_ == 0 || tokens_ == first) != 0 ? first : 0;
+    const int first =
+        __shfl_sync(kAllLanes, own_.tokens[0], live_lanes_ == 0 ? 0 : __ffs(static_cast<int>(live_lanes_)) - 1);
+    return __all_sync(kAllLanes, own_.tokens[0] == 0 || own_.tokens[0] == first) != 0 ? first : 0;
   }
+
+  // Of at most kWarpRows, lane r has rows r * kLaneRows and on.
+  [[nodiscard]] __device__ __forceinline__ bool several_a_lane() const { return step_.batch > 32; }
+  [[nodiscard]] __device__ __forceinline__ int own_tokens(int j) const { return own_.tokens[j]; }
 
   // Of more.
   __device__ __forceinline__ static int load(const StepParams& step, int* cache, int row) {
@@ -47,23 +59,62 @@ class StepRows {
   }
 
  private:
-  __device__ __noinline__ static Row find_next(const StepParams& step, const int* cache, int row) {
-#pragma unroll 1
-    for (int first = row + 1; first < step.batch; first += 32) {
-      const int mine = first + lane_id();
-      const int own = mine < step.batch ? tokens(step, cache, mine) : 0;
-      const unsigned found = __ballot_sync(kAllLanes, own > 0);
-      if (found == 0) continue;
-      const int lane = __ffs(static_cast<int>(found)) - 1;
-      return {first + lane, __shfl_sync(kAllLanes, own, lane)};
+  __device__ __forceinline__ void load_several() {
+    const int first = lane_id() * kLaneRows;
+    bool usual = step_.plain_lengths;
+    if (usual) {
+#pragma unroll
+      for (int j = 0; j < kLaneRows; ++j) {
+        if (first + j < step_.batch) own_.tokens[j] = __ldg(static_cast<const int*>(step_.lengths.data) + first + j);
+      }
+#pragma unroll
+      for (int j = 0; j < kLaneRows; ++j) usual = usual && own_.tokens[j] <= step_.max_row_tokens;
     }
-    return {step.batch, 0};
+#pragma unroll
+    for (int j = 0; j < kLaneRows; ++j) {
+      if (__builtin_expect(!usual && first + j < step_.batch, 0))
+        own_.tokens[j] = row_tokens_of_any_form(step_, first + j);
+      own_.tokens[j] = max(own_.tokens[j], 0);
+      own_.live |= own_.tokens[j] > 0 ? 1u << j : 0u;
+    }
+    live_lanes_ = __ballot_sync(kAllLanes, own_.live != 0);
+  }
+
+  struct LaneRows {
+    int tokens[kLaneRows];
+    unsigned live;  // a bit for each row that is not empty
+  };
+
+  // Functions of their own, so that steps of few rows need not fetch them.
+  __device__ __noinline__ static Row next_of_several(LaneRows own, unsigned live_lanes, int batch, int row) {
+    int lane = row / kLaneRows;
+    const unsigned same_lane = __shfl_sync(kAllLanes, own.live, lane) & (~1u << row % kLaneRows);
+    const unsigned lanes = live_lanes & (~1u << lane);
+    const int next_lane = __ffs(static_cast<int>(lanes)) - 1;
+    const unsigned other_lane = __shfl_sync(kAllLanes, own.live, next_lane & 31);
+    if (same_lane == 0) lane = next_lane & 31;
+    const int j = __ffs(static_cast<int>(same_lane != 0 ? same_lane : other_lane)) - 1;
+    int tokens = 0;
+#pragma unroll
+    for (int i = 0; i < kLaneRows; ++i) {
+      const int of_lane = __shfl_sync(kAllLanes, own.tokens[i], lane);
+      if (i == j) tokens = of_lane;
+    }
+    return same_lane == 0 && lanes == 0 ? Row{batch, 0} : Row{lane * kLaneRows + j, tokens};
+  }
+
+  __device__ __noinline__ static Row find_next(const StepParams& step, const int* cache, int row) {
+    int tokens_of_next = 0;
+#pragma unroll 1
+    do ++row;
+    while (row < step.batch && (tokens_of_next = tokens(step, cache, row)) == 0);
+    return row < step.batch ? Row{row, tokens_of_next} : Row{step.batch, 0};
   }
 
   const StepParams& step_;
   int* cache_;
-  int tokens_ = 0;
-  unsigned live_ = 0;
+  LaneRows own_ = {};  // live: only where a lane has several
+  unsigned live_lanes_ = 0;
 };
 
 }  // namespace pkv::cuda

@@ -49,7 +49,6 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const Place begin = place_of(warp), end = place_of(warp + 1);
   probe.stamp(CudaStampKind::kPlanned);
   const auto prepare_join = [&] {
-    touch_output_parameters(p);
     if (warp != 0 || lane_id() > warps) return;
     shared.ends[lane_id()] = warp_plan.place;
     if (lane_id() == 0 || lane_id() == warps)

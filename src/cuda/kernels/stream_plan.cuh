@@ -22,13 +22,13 @@ template <class Int>
 class StreamPlan {
  public:
   struct Shared {
-    Int before[kMaxWarps * 32];
+    Int before[kMaxWarps * 32];  // of a thread's rows
     Int warp_total[kMaxWarps];
     int warp_shortest[kMaxWarps], warp_longest[kMaxWarps], warp_live[kMaxWarps];
     int tokens[kCachedRows];
   };
 
-  /// `shared` is used where there are more than 32 rows.
+  /// `shared` is used where there are more rows than a warp holds.
   __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream, const StepRows& rows,
                                         Shared& shared)
       : step_(step),
@@ -41,7 +41,7 @@ class StreamPlan {
   /// For the whole CTA, before all else.
   __device__ __forceinline__ void make() {
     Alike rows_alike;
-    if (__builtin_expect(step_.batch > 32, 0)) {
+    if (__builtin_expect(step_.batch > kWarpRows, 0)) {
       const Sum sum = sum_in_cta(step_, segment_cost_, shared_);
       total_ = sum.total;
       rows_per_thread_ = sum.rows_per_thread;
@@ -74,15 +74,12 @@ class StreamPlan {
 
     const bool past_end = at >= total_;
     const CostedRow row = find(past_end ? 0 : at);
-    const arith::UnitPlace unit =
-        arith::place_in_row<Int>(past_end ? 0 : at - row.before, row.tokens, segment_cost_, stream_.tile_tokens);
+    const arith::UnitPlace unit = arith::place_in_row<Int>(past_end ? 0 : at - row.before, row.tokens, segment_cost_,
+                                                           stream_.tile_tokens, static_cast<Int>(stream_.uncut_tokens));
     End end{{row.row, unit.head, static_cast<int>(unit.tile * tile_), row.tokens},
             row.before + unit.head * (row.tokens + segment_cost_)};
-    for (unsigned rest = __ballot_sync(kAllLanes, unit.head == step_.num_units); rest != 0; rest &= rest - 1) {
-      const int lane = __ffs(static_cast<int>(rest)) - 1;  // its row's end is nearer than its last tile
-      const Row next = rows_.next(__shfl_sync(kAllLanes, row.row, lane));
-      if (lane_id() == lane) end.place = {next.row, 0, 0, next.tokens};
-    }
+    const Row next = rows_.next(row.row);
+    if (unit.head == step_.num_units) end.place = {next.row, 0, 0, next.tokens};  // nearer than its row's last tile
     if (past_end) end.place = {step_.batch, 0, 0, 0};
     return end;
   }
@@ -111,6 +108,10 @@ class StreamPlan {
     int live;    // rows that are not empty
   };
 
+  __device__ __forceinline__ static Int sum_of_lanes(Int x) {
+    if constexpr (sizeof(Int) == 4) return __reduce_add_sync(kAllLanes, x);
+    return __shfl_sync(kAllLanes, inclusive_sum(x), 31);
+  }
   __device__ __forceinline__ static Int inclusive_sum(Int x) {
 #pragma unroll 1
     for (int d = 1; d < 32; d <<= 1) {
@@ -121,12 +122,28 @@ class StreamPlan {
   }
 
   __device__ __forceinline__ Alike sum_in_warp() {
-    const int tokens = rows_.own_tokens();
-    const Alike alike = {rows_.alike(), rows_.num_live()};
-    const Int mine = arith::row_cost<Int>(tokens, step_.num_units, segment_cost_);
-    if (step_.batch == 1) {
-      total_ = __shfl_sync(kAllLanes, mine, 0);
-      return alike;
+    Alike alike;
+    Int mine = 0;
+    if (__builtin_expect(rows_.several_a_lane(), 0)) {
+      int shortest = INT_MAX, longest = 0, live = 0;
+#pragma unroll
+      for (int j = 0; j < kLaneRows; ++j) {
+        const int tokens = rows_.own_tokens(j);
+        mine += arith::row_cost<Int>(tokens, step_.num_units, segment_cost_);
+        if (tokens > 0) shortest = min(shortest, tokens);
+        longest = max(longest, tokens);
+        live += tokens > 0 ? 1 : 0;
+      }
+      shortest = __reduce_min_sync(kAllLanes, shortest);
+      longest = __reduce_max_sync(kAllLanes, longest);
+      alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live)};
+    } else {
+      alike = {rows_.alike(), rows_.num_live()};
+      mine = arith::row_cost<Int>(rows_.own_tokens(), step_.num_units, segment_cost_);
+      if (step_.batch == 1) {
+        total_ = __shfl_sync(kAllLanes, mine, 0);
+        return alike;
+      }
     }
     const Int through = inclusive_sum(mine);
     before_ = through - mine;
@@ -149,7 +166,7 @@ class StreamPlan {
     segment_cost_ = segment_cost;
     total_ = ctas_.total;
     if (step_.batch == 1) return;
-    if (step_.batch <= 32) {
+    if (step_.batch <= kWarpRows) {
       before_ = before_ / before * after;
     } else {
       __syncthreads();
@@ -161,18 +178,29 @@ class StreamPlan {
   /// The row in which each lane's cost lies: the last that begins at or before it, which is not empty, for the next one
   /// begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
-    if (__builtin_expect(step_.batch > 32, 0)) return find_in_cta(step_, segment_cost_, shared_, rows_per_thread_, at);
-    int row = 0;
+    if (__builtin_expect(step_.batch > kWarpRows, 0))
+      return find_in_cta(step_, segment_cost_, shared_, rows_per_thread_, at);
+    int lane = 0;
     if (step_.batch > 1) {
 #pragma unroll 1
       for (int step = 16; step > 0; step >>= 1)
-        if (__shfl_sync(kAllLanes, before_, row + step) <= at) row += step;
+        if (__shfl_sync(kAllLanes, before_, lane + step) <= at) lane += step;
     }
-    return {row, __shfl_sync(kAllLanes, rows_.own_tokens(), row), __shfl_sync(kAllLanes, before_, row)};
+    CostedRow found{lane, __shfl_sync(kAllLanes, rows_.own_tokens(), lane), __shfl_sync(kAllLanes, before_, lane)};
+    if (__builtin_expect(rows_.several_a_lane(), 0)) {
+      found.row *= kLaneRows;
+#pragma unroll
+      for (int j = 1; j < kLaneRows; ++j) {
+        const int tokens = __shfl_sync(kAllLanes, rows_.own_tokens(j), lane);
+        const Int after = found.before + arith::row_cost<Int>(found.tokens, step_.num_units, segment_cost_);
+        if (found.row == lane * kLaneRows + j - 1 && after <= at) found = {found.row + 1, tokens, after};
+      }
+    }
+    return found;
   }
 
-  // Of more than 32 rows. Functions of their own, so that steps of few rows need not fetch them; static, so that the
-  // plan can stay in registers.
+  // Of more rows than a warp holds. Functions of their own, so that steps of few rows need not fetch them; static, so
+  // that the plan can stay in registers.
 
   struct Sum {
     Int total;
@@ -207,9 +235,8 @@ class StreamPlan {
     // Lanes take a warp each; those past the last, the last again.
     const int warps = threads >> 5, other = min(lane_id(), warps - 1);
     const Int of_warp = lane_id() < warps ? shared.warp_total[other] : 0;
-    const Int through_warp = inclusive_sum(of_warp);
-    const Int before_warp = __shfl_sync(kAllLanes, through_warp - of_warp, warp);
-    sum.total = __shfl_sync(kAllLanes, through_warp, 31);
+    const Int before_warp = sum_of_lanes(lane_id() < warp ? of_warp : 0);
+    sum.total = sum_of_lanes(of_warp);
     shortest = __reduce_min_sync(kAllLanes, shared.warp_shortest[other]);
     longest = __reduce_max_sync(kAllLanes, shared.warp_longest[other]);
     sum.alike.live = __reduce_add_sync(kAllLanes, lane_id() < warps ? shared.warp_live[other] : 0);
@@ -247,8 +274,8 @@ class StreamPlan {
   Int total_ = 0;
   arith::Runs<Int> ctas_;
   bool has_empty_rows_ = false;
-  Int before_ = 0;           // of this lane's row, if there are at most 32
-  int rows_per_thread_ = 1;  // if there are more
+  Int before_ = 0;           // of this lane's rows, if a warp holds all
+  int rows_per_thread_ = 1;  // if not
 };
 
 union PlanShared {

@@ -101,6 +101,10 @@ PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units
     const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
     const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
     if (each >= least) return {Runs<Int>::exact(padded * units, each), padded - tokens};
+    if (const Int fewer = small_quotient<Int>(tokens, least); fewer > 0) {
+      const Int longer = small_quotient<Int>(tokens - 1, fewer) + 1;
+      return {Runs<Int>::exact(longer * fewer * units, longer), longer * fewer - tokens};
+    }
   }
   return {Runs<Int>(total, workers, least), segment_cost};
 }
@@ -110,14 +114,23 @@ struct UnitPlace {
   std::int32_t tile;
 };
 
-/// The tile nearest to cost `rest`, counted from the beginning of a row of `tokens` > 0. What lies inside the segment's
-/// constant is its first tile.
+/// How much of the constant of a segment is counted before its tokens; the rest is after them, so that a unit that is
+/// cut in the middle of its cost is cut in the middle.
 template <class Int>
-PKV_HOST_DEVICE constexpr UnitPlace place_in_row(Int rest, Int tokens, Int segment_cost, const Divisor& tile_tokens) {
+PKV_HOST_DEVICE constexpr Int cost_before_tokens(Int segment_cost) {
+  return static_cast<Int>(static_cast<std::make_unsigned_t<Int>>(segment_cost) / 2);
+}
+
+/// The tile nearest to cost `rest`, counted from the beginning of a row of `tokens` > 0. Of a row of at most `uncut`
+/// tokens, the unit nearest to it.
+template <class Int>
+PKV_HOST_DEVICE constexpr UnitPlace place_in_row(Int rest, Int tokens, Int segment_cost, const Divisor& tile_tokens,
+                                                 Int uncut) {
   const Int unit_cost = tokens + segment_cost;
   const Int head = small_quotient<Int>(rest, unit_cost);
-  const Int inside = rest - head * unit_cost - segment_cost;
   const Int size = static_cast<Int>(tile_tokens.value);
+  Int inside = rest - head * unit_cost - cost_before_tokens(segment_cost);
+  if (tokens <= uncut) inside = 2 * inside < tokens ? 0 : tokens + size;
   const Int tile = inside <= 0 ? 0 : tile_tokens.divide(inside + size / 2);
   if (tile * size >= tokens) return {static_cast<std::int32_t>(head + 1), 0};
   return {static_cast<std::int32_t>(head), static_cast<std::int32_t>(tile)};
@@ -127,7 +140,7 @@ PKV_HOST_DEVICE constexpr UnitPlace place_in_row(Int rest, Int tokens, Int segme
 /// owner of the run in which it lies is the one that reads the tile.
 template <class Int>
 PKV_HOST_DEVICE constexpr Int last_cost_of_tile(Int tile, Int tokens, Int segment_cost, Int tile_tokens) {
-  const Int nearest = segment_cost + tile * tile_tokens + (tile_tokens + 1) / 2 - 1;
+  const Int nearest = cost_before_tokens(segment_cost) + tile * tile_tokens + (tile_tokens + 1) / 2 - 1;
   const Int last = tokens + segment_cost - 1;
   return nearest < last ? nearest : last;
 }
