@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -96,6 +97,7 @@ double merge_us_per_mib(StepTimer& timer, const TimedShape& shape) {
 
 std::vector<Choice> default_choices() {
   std::vector<Choice> choices;
+  choices.reserve(std::size(kRunnableRoutes) + 2);
   for (const Route route : kRunnableRoutes) choices.push_back({route});
   choices.push_back({Route::kWorkqueueFused, 16});
   choices.push_back({Route::kWorkqueueFused, 32});
