@@ -1,3 +1,4 @@
+#include "input/text_cursor.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step.hpp"
 #include "persistentkv/measure/suite.hpp"
@@ -7,7 +8,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <set>
 #include <utility>
 
@@ -15,6 +15,7 @@ namespace pkv {
 
 namespace {
 
+using input::TextCursor;
 using nlohmann::json;
 
 constexpr std::size_t kMaxNameBytes = 100;
@@ -25,28 +26,6 @@ std::string shown(std::string_view text) {
   return json(text.substr(0, kMaxNameBytes)).dump(-1, ' ', true, json::error_handler_t::replace) + (cut ? "..." : "");
 }
 
-/// Walks the text and tells outsiders how far the parser has read.
-class Cursor {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  Cursor(const char* at, const char** read) : at_(at), read_(read) {}
-  reference operator*() const { return *at_; }
-  Cursor& operator++() {
-    *read_ = ++at_;
-    return *this;
-  }
-  friend bool operator==(const Cursor& a, const Cursor& b) { return a.at_ == b.at_; }
-
- private:
-  const char* at_;
-  const char** read_;
-};
-
 /// Receives the text from the parser as it is read and refuses what cannot belong to a suite on the spot, so that
 /// neither nesting nor size of what is not asked for costs memory.
 class SuiteReader final : public json::json_sax_t {
@@ -54,7 +33,7 @@ class SuiteReader final : public json::json_sax_t {
   SuiteReader(std::string_view text, const std::string& source) : text_(text), read_(text.data()), source_(source) {}
 
   std::vector<Workload> parse() {
-    json::sax_parse(Cursor(text_.data(), &read_), Cursor(text_.data() + text_.size(), &read_), this);
+    json::sax_parse(TextCursor(text_.data(), &read_), TextCursor(text_.data() + text_.size(), &read_), this);
     if (suite_.empty()) fail("the suite has no workload, must have at least 1");
     return std::move(suite_);
   }
@@ -134,8 +113,7 @@ class SuiteReader final : public json::json_sax_t {
   }
 
   [[noreturn]] void fail(const std::string& message) const {
-    // A number is known to have ended only by what follows it, which may be the end of its line.
-    const char* const end = read_ > text_.data() && read_[-1] == '\n' ? read_ - 1 : read_;
+    const char* const end = input::end_of_value(text_.data(), read_);
     throw IoError(fmt::format("{}:{}: {}", source_, 1 + std::count(text_.data(), end, '\n'), message));
   }
 

@@ -1,12 +1,12 @@
 #include "located_json.hpp"
 
+#include "input/text_cursor.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -14,29 +14,8 @@ namespace pkv::detail {
 
 namespace {
 
+using input::TextCursor;
 using nlohmann::json;
-
-/// Walks the text and tells outsiders how far the parser has read.
-class Cursor {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  Cursor(const char* at, const char** farthest) : at_(at), farthest_(farthest) {}
-  reference operator*() const { return *at_; }
-  Cursor& operator++() {
-    *farthest_ = ++at_;
-    return *this;
-  }
-  friend bool operator==(const Cursor& a, const Cursor& b) { return a.at_ == b.at_; }
-
- private:
-  const char* at_;
-  const char** farthest_;
-};
 
 /// Counts lines up to places that only move forward.
 class LineCounter {
@@ -80,9 +59,7 @@ LocatedJson::LocatedJson(std::string_view text, std::string source) : source_(st
       Frame& frame = frames.back();
       path = frame.is_array ? fmt::format("{}[{}]", frame.path, frame.next_index++) : join_path(frame.path, frame.key);
     }
-    // A number is known to have ended only by what follows it, which may be the end of its line.
-    const char* end = read > begin && read[-1] == '\n' ? read - 1 : read;
-    const int line = lines.line_before(end);
+    const int line = lines.line_before(input::end_of_value(begin, read));
     if (!line_of_.emplace(path, line).second)
       throw IoError(fmt::format("{}:{}: {} is given twice, must be given once", source_, line, path));
     return path;
@@ -114,7 +91,7 @@ LocatedJson::LocatedJson(std::string_view text, std::string source) : source_(st
   };
 
   try {
-    root_ = json::parse(Cursor(begin, &read), Cursor(end_of_text, &read), on_event);
+    root_ = json::parse(TextCursor(begin, &read), TextCursor(end_of_text, &read), on_event);
   } catch (const json::exception& error) {
     throw IoError(fmt::format("{}:{}: not valid JSON: {}", source_, lines.line_before(read), error.what()));
   }

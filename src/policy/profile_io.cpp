@@ -1,6 +1,7 @@
 #include "persistentkv/policy/profile_io.hpp"
 
 #include "built_in_profiles.hpp"
+#include "input/text_file.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
@@ -18,23 +19,11 @@ namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
 
-std::string read_text(const fs::path& path) {
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) throw IoError(fmt::format("{}: is a directory", path.string()));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw IoError(fmt::format("{}: cannot be opened", path.string()));
-  std::string text(kMaxBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) throw IoError(fmt::format("{}: cannot be read", path.string()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxBytes)
-    throw IoError(fmt::format("{}: has more than {} bytes, a profile has at most that", path.string(), kMaxBytes));
-  return text;
-}
-
 }  // namespace
 
-DeviceProfile load_profile(const fs::path& path) { return parse_profile(read_text(path), path.string()); }
+DeviceProfile load_profile(const fs::path& path) {
+  return parse_profile(input::read_text(path, kMaxBytes, "a profile"), path.string());
+}
 
 void save_profile(const DeviceProfile& profile, const fs::path& path) {
   const std::string text = profile_to_json(profile);

@@ -1,6 +1,7 @@
 #include "results_file.hpp"
 
 #include "../json_file.hpp"
+#include "input/text_file.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
@@ -9,8 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 namespace pkv::report {
 
@@ -18,16 +17,6 @@ namespace {
 
 /// Of files that the page knows what to do with.
 constexpr const char* kCommands[] = {"replay", "bench", "serving", "timeline", "reproduce", "regret", "calibrate"};
-
-std::string read_text(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) throw IoError(fmt::format("{}: is a directory", path));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw IoError(fmt::format("{}: cannot be opened", path));
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) throw IoError(fmt::format("{}: cannot be read", path));
-  return text;
-}
 
 /// A value for a message: short, whatever it is, and never walked into, since a file may nest as deep as it likes.
 std::string shown(const nlohmann::json& object, const char* member) {
@@ -133,7 +122,7 @@ std::vector<ResultsRow> ResultsFile::rows() const { return root().objects("rows"
 ResultsFile read_results(const std::string& path) {
   ResultsFile file{path, {}};
   try {
-    file.json = nlohmann::json::parse(read_text(path));
+    file.json = nlohmann::json::parse(input::read_text(path, input::kAnySize, "a file of results"));
   } catch (const nlohmann::json::exception& error) {
     throw IoError(fmt::format("{}: is no JSON: {}", path, error.what()));
   }
