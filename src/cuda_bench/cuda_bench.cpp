@@ -2,6 +2,7 @@
 
 #include "cuda_support/check.hpp"
 #include "cuda_support/stream.hpp"
+#include "elapsed.hpp"
 #include "persistentkv/core/error.hpp"
 #include "readers.hpp"
 #include "samples.hpp"
@@ -24,10 +25,6 @@ using cuda::check;
 using cuda::DeviceArray;
 
 constexpr int kManyNodes = 48;  // enough to share the launch of a graph
-
-double microseconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
-}
 
 /// How many steps take turns, and how many a graph holds.
 struct Rotation {
@@ -221,7 +218,7 @@ void CudaBench::State::time_eager(VariantRun& run, int nodes, VariantTime& resul
   constexpr int kCalls = 64;  // few enough that the queue of launches does not fill
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < kCalls; ++i) run.run_node(i % nodes);
-  result.launch_us = microseconds_since(begin) / kCalls;
+  result.launch_us = elapsed_us(begin) / kCalls;
   stream.wait("launches of a step");
 }
 

@@ -5,6 +5,7 @@
 #include "cuda_support/check.hpp"
 #include "cuda_support/memory.hpp"
 #include "cuda_support/stream.hpp"
+#include "elapsed.hpp"
 #include "persistentkv/core/error.hpp"
 #include "readers.hpp"
 #include "rotating_pool.hpp"
@@ -197,7 +198,7 @@ StampedStep StampedSteps::run(Schedule schedule, const PlanOptions& options) {
   StampedStep result;
   const auto begin = std::chrono::steady_clock::now();
   const std::unique_ptr<CudaPreparedStep> prepared = s.prepare(0, schedule, options);
-  result.plan_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+  result.plan_us = elapsed_us(begin);
   const std::unique_ptr<CudaPreparedStep> ahead = s.prepare(1, schedule, options);
 
   const Room& room = room_of(schedule);

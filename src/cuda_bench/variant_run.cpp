@@ -1,6 +1,7 @@
 #include "variant_run.hpp"
 
 #include "cuda_support/check.hpp"
+#include "elapsed.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
@@ -29,7 +30,7 @@ VariantRun::VariantRun(Backend& backend, const Variant& variant, const RotatingS
     prepared_[i].reset();
     const auto begin = std::chrono::steady_clock::now();
     prepared_[i] = prepare(*steps[i]);
-    const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+    const double us = elapsed_us(begin);
     plan_us_ = plan_us_ == 0.0 ? us : std::min(plan_us_, us);
   }
   if (variant.pdl && dynamic_cast<CudaPreparedStep*>(prepared_.front().get()) == nullptr)

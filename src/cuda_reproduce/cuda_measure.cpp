@@ -1,6 +1,7 @@
 #include "cuda_measure.hpp"
 
 #include "backends.hpp"
+#include "cuda_bench/elapsed.hpp"
 #include "cuda_bench/graph_timer.hpp"
 #include "cuda_bench/readers.hpp"
 #include "cuda_mlp/mlp_proxy.hpp"
@@ -24,6 +25,7 @@ namespace {
 
 using cuda::check;
 using cuda::DeviceArray;
+using cuda_bench::elapsed_us;
 using cuda_bench::PageList;
 using reproduce::BenchStep;
 using reproduce::LayerLoop;
@@ -56,10 +58,6 @@ std::int64_t checked_bytes(std::int64_t kv_bytes, const CudaDeviceInfo& device) 
                     static_cast<double>(kv_bytes) / (1 << 30), static_cast<double>(most) / (1 << 30), device.name));
   }
   return kv_bytes;
-}
-
-double since_us(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
 }
 
 class CudaMeasure final : public reproduce::Bench {
@@ -100,11 +98,11 @@ class CudaMeasure final : public reproduce::Bench {
       gather(window.rows);
       std::unique_ptr<PreparedStep> inside;
       if (window.planned_inside) inside = prepare(spec);
-      plan_us.push_back(window.planned_inside ? since_us(begin) : 0.0);
+      plan_us.push_back(window.planned_inside ? elapsed_us(begin) : 0.0);
       (inside ? inside : before)->run(layer(window.rows), stream_.handle());
       scatter(window.rows);
       event_us.push_back(timer_.end_us(stream_.handle(), "a timed step"));
-      wall_us.push_back(window.queued ? 0.0 : since_us(begin));
+      wall_us.push_back(window.queued ? 0.0 : elapsed_us(begin));
     }
     return {reproduce::median(event_us), reproduce::median(wall_us), reproduce::median(plan_us)};
   }

@@ -104,6 +104,7 @@ Cell published_cell(const ResultsRow& summary, const char* kind) {
 
 std::string ratio_table(const std::vector<ResultsRow>& summary) {
   std::vector<std::vector<Cell>> table;
+  table.reserve(summary.size());
   for (const ResultsRow& row : summary) {
     table.push_back({row.text("section"), row.text("workload"), route_of(row),
                      ratio_cell(row, "fair_event", "cuda_core"), ratio_cell(row, "fair_event", "tensor_core"),
