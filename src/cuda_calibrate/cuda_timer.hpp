@@ -13,7 +13,7 @@ namespace pkv::calibrate {
 struct CudaTimerConfig {
   CudaBackendConfig backend;
   std::vector<std::shared_ptr<Backend>> more_backends;  ///< who runs the routes that are not our own
-  bool pdl = false;  ///< layers chained by programmatic dependent launch, where a route has it
+  bool pdl = true;  ///< layers chained by programmatic dependent launch, where a route has it
   int stream_tile_tokens = 16;
   std::string driver;  ///< and versions, as provenance names them
 };

@@ -41,10 +41,13 @@ class CudaExecutor final : public serving::StepExecutor {
     StepHint hint;
     hint.host_step = &memory_.host_step();
     RuntimeStep prepared = runtime_.prepare(view, memory_.device_step(), hint, times);
-    times.attention_us =
-        memory_.time_layers([&](const Layer& layer, cudaStream_t stream) { prepared.run(layer, stream); });
+    auto& step = dynamic_cast<CudaPreparedStep&>(prepared.prepared());
+    // Layers are chained, as those of a model may be; nobody writes K or V between them.
+    times.attention_us = memory_.time_layers([&](const Layer& layer, cudaStream_t stream) {
+      step.run(layer, stream, {.programmatic_dependent_launch = true});
+    });
     // The table was valid when it was uploaded: an error here is the engine's.
-    if (dynamic_cast<CudaPreparedStep&>(prepared.prepared()).take_errors(memory_.stream()).any())
+    if (step.take_errors(memory_.stream()).any())
       throw CudaError(fmt::format("{} reports bad lengths or pages", to_string(times.route)));
     return times;
   }

@@ -16,7 +16,8 @@ void TimerOptions::add_to(CLI::App& command) {
   command.add_option("--backend", backend, "What to time: cuda or cpu")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command.add_flag("--pdl", pdl, "Chain layers by programmatic dependent launch, as engines may")->group("CUDA");
+  command.add_flag("--pdl,!--no-pdl", pdl, "Chain layers by programmatic dependent launch (default: yes)")
+      ->group("CUDA");
   command.add_option("--threads", threads, "Threads (default: all)")->group("CPU");
   command.add_option("--pool-gib", pool_gib, "KV that steps take turns on; steps that need more are left out")
       ->capture_default_str()

@@ -17,7 +17,7 @@ struct TimerOptions {
   std::string backend = "cuda";
   int threads = 0;        ///< CPU
   double pool_gib = 1.0;  ///< CPU
-  bool pdl = false;       ///< CUDA
+  bool pdl = true;        ///< CUDA
 
   void add_to(CLI::App& command);
   /// Throws Unsupported where the backend is not to be had here.
