@@ -137,7 +137,8 @@ TEST(Report, ShowsAReplayAsAPage) {
   const std::string page((std::istreambuf_iterator<char>(file)), {});
   EXPECT_THAT(page, ::testing::StartsWith("<!DOCTYPE html>"));
   EXPECT_THAT(page, ::testing::EndsWith("</html>\n"));
-  for (const auto& row : read_json(json)["rows"])
+  const auto results = read_json(json);
+  for (const auto& row : results["rows"])
     EXPECT_NE(page.find("<td>" + row["route"].get<std::string>() + "</td>"), std::string::npos) << row["route"];
 }
 
