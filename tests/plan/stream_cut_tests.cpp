@@ -139,6 +139,19 @@ TEST(StreamCut, RowsThatAreAlikeGetWholeWorkersOfTheLeastRunToo) {
   EXPECT_EQ(busy, 8 * 8);  // 1050 / 128 a unit
 }
 
+// Runs of 128 from units of 100 and their constants would leave 4 tokens of the last one to a worker of their own.
+TEST(StreamCut, UnitsBelowTheLeastRunThatAreAlikeHaveAWorkerEach) {
+  for (const int tokens : {1, 17, 64, 65, 100, 127, 128, 200}) {
+    const std::vector<std::int32_t> lengths{tokens, tokens};
+    const PlanOptions options{.tile_tokens = 16, .num_workers = 132, .min_run_tokens = 128};
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, 4, 128}, lengths, {}}, options);
+    EXPECT_EQ(plan.counters().partials, 0) << tokens;
+    int busy = 0;
+    for (int w = 0; w < plan.num_workers(); ++w) busy += plan.worker(w).empty() ? 0 : 1;
+    EXPECT_EQ(busy, 8) << tokens;
+  }
+}
+
 TEST(StreamCut, ShortUnitsAreNotCut) {
   std::vector<std::int32_t> lengths(15, 64);
   lengths.insert(lengths.begin() + 5, 16384);

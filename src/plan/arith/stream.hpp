@@ -101,10 +101,10 @@ PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units
     const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
     const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
     if (each >= least) return {Runs<Int>::exact(padded * units, each), padded - tokens};
-    if (const Int fewer = small_quotient<Int>(tokens, least); fewer > 0) {
-      const Int longer = small_quotient<Int>(tokens - 1, fewer) + 1;
-      return {Runs<Int>::exact(longer * fewer * units, longer), longer * fewer - tokens};
-    }
+    // Fewer workers a unit, so that their runs are long enough; a unit that is shorter still has one of its own.
+    const Int enough = small_quotient<Int>(tokens, least), fewer = enough > 1 ? enough : 1;
+    const Int longer = small_quotient<Int>(tokens - 1, fewer) + 1;
+    return {Runs<Int>::exact(longer * fewer * units, longer), longer * fewer - tokens};
   }
   return {Runs<Int>(total, workers, least), segment_cost};
 }
