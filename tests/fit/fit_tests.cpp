@@ -12,7 +12,9 @@
 namespace pkv::fit {
 namespace {
 
+using testing_support::made_up_device;
 using testing_support::make_samples;
+using testing_support::pointers;
 using testing_support::random_lengths;
 using testing_support::terms;
 using testing_support::true_us;
@@ -41,20 +43,7 @@ TrueCost workqueue() {
 
 class Fit : public ::testing::Test {
  protected:
-  static std::vector<const StepSample*> pointers(const std::vector<StepSample>& samples) {
-    std::vector<const StepSample*> all;
-    all.reserve(samples.size());
-    for (const StepSample& sample : samples) all.push_back(&sample);
-    return all;
-  }
-  static DeviceProfile facts() {
-    DeviceProfile profile;
-    profile.name = "made-up";
-    profile.device_name = "A GPU";
-    profile.num_sms = kSms;
-    profile.cost = {TimeUnits::kSi, 4000, 1, 2};
-    return profile;
-  }
+  static DeviceProfile facts() { return made_up_device(kSms); }
 
   std::uint32_t seed_ = std::random_device{}();
   ::testing::ScopedTrace trace_{__FILE__, __LINE__, seed_};

@@ -24,6 +24,23 @@ inline CostTerms terms(std::initializer_list<std::pair<CostTerm, double>> values
   return us;
 }
 
+/// A profile of which only the device is known yet.
+inline DeviceProfile made_up_device(int num_sms) {
+  DeviceProfile profile;
+  profile.name = "made-up";
+  profile.device_name = "A GPU";
+  profile.num_sms = num_sms;
+  profile.cost = {TimeUnits::kSi, 4000, 1, 2};
+  return profile;
+}
+
+inline std::vector<const StepSample*> pointers(const std::vector<StepSample>& samples) {
+  std::vector<const StepSample*> all;
+  all.reserve(samples.size());
+  for (const StepSample& sample : samples) all.push_back(&sample);
+  return all;
+}
+
 inline double true_us(const TrueCost& cost, const StepSample& sample, int num_sms) {
   const PolicyInput input = sample.input(0);
   const StepFeatures features =

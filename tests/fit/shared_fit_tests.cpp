@@ -11,7 +11,9 @@
 namespace pkv::fit {
 namespace {
 
+using testing_support::made_up_device;
 using testing_support::make_samples;
+using testing_support::pointers;
 using testing_support::terms;
 using testing_support::TrueCost;
 
@@ -25,12 +27,6 @@ TrueCost stream() {
 
 class SharedFit : public ::testing::Test {
  protected:
-  static std::vector<const StepSample*> pointers(const std::vector<StepSample>& samples) {
-    std::vector<const StepSample*> all;
-    all.reserve(samples.size());
-    for (const StepSample& sample : samples) all.push_back(&sample);
-    return all;
-  }
   /// The first `count` of them as if timed in bf16, `factor` times as long.
   static std::vector<StepSample> in_bf16(const std::vector<StepSample>& samples, std::size_t count, double factor) {
     std::vector<StepSample> twins(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(count));
@@ -42,12 +38,7 @@ class SharedFit : public ::testing::Test {
   }
   static DeviceProfile fitted(std::vector<StepSample> samples, const std::vector<StepSample>& more, int& shared_fits) {
     samples.insert(samples.end(), more.begin(), more.end());
-    DeviceProfile facts;
-    facts.name = "made-up";
-    facts.device_name = "A GPU";
-    facts.num_sms = kSms;
-    facts.cost = {TimeUnits::kSi, 4000, 1, 2};
-    FittedProfile result = fit_profile(facts, samples, std::vector{kChoice});
+    FittedProfile result = fit_profile(made_up_device(kSms), samples, std::vector{kChoice});
     shared_fits = result.shared_fits;
     return result.profile;
   }
