@@ -3,12 +3,12 @@
 #include "input/text_file.hpp"
 
 #include "persistentkv/core/error.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/thrown.hpp"
 
 #include <gtest/gtest.h>
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -21,14 +21,8 @@ namespace {
 
 using testing_support::thrown_by;
 
-class TextFile : public testing::Test {
+class TextFile : public testing_support::TemporaryFolder {
  protected:
-  TextFile() {
-    std::string pattern = testing::TempDir() + "/pkv-text-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~TextFile() override { std::filesystem::remove_all(folder_); }
-
   /// Bytes of every value, line ends and NULs among them.
   static std::string random_bytes(std::size_t size) {
     static std::mt19937 random(std::random_device{}());
@@ -38,12 +32,8 @@ class TextFile : public testing::Test {
   }
 
   [[nodiscard]] std::filesystem::path write(const std::string& bytes) const {
-    const std::filesystem::path path = folder_ / "file";
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
+    return TemporaryFolder::write("file", bytes);
   }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(TextFile, EveryByteOfFilesOfAnySize) {

@@ -2,16 +2,14 @@
 #include "persistentkv/measure/suite.hpp"
 #include "persistentkv/trace/paper_runs.hpp"
 #include "persistentkv/trace/step_sequence.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/thrown.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 namespace pkv {
 namespace {
@@ -19,21 +17,7 @@ namespace {
 using testing::HasSubstr;
 using testing_support::thrown_by;
 
-class SuiteFiles : public testing::Test {
- protected:
-  SuiteFiles() {
-    std::string pattern = testing::TempDir() + "/pkv-suite-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~SuiteFiles() override { std::filesystem::remove_all(folder_); }
-
-  std::string write(const std::string& name, std::string_view bytes) const {
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-    return (folder_ / name).string();
-  }
-
-  std::filesystem::path folder_;
-};
+using SuiteFiles = testing_support::TemporaryFolder;
 
 TEST_F(SuiteFiles, ThoseOfTheSourceTreeAreBuiltInAsTheyStand) {
   EXPECT_THAT(built_in_suites(), testing::UnorderedElementsAre("decode", "hpc-ops-skewed", "paper"));

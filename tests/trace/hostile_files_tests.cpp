@@ -1,7 +1,7 @@
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step.hpp"
 #include "persistentkv/trace/readers.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class HostileFiles : public test::TemporaryFolder {
+class HostileFiles : public testing_support::TemporaryFolder {
  protected:
   /// The message with which a file is refused, or how many requests it gave.
   static std::string outcome(const std::string& path, TraceFormat format = TraceFormat::kAuto) {

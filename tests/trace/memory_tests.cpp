@@ -1,5 +1,5 @@
 #include "persistentkv/trace/readers.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -25,7 +25,7 @@ std::int64_t peak_mib() {
   return usage.ru_maxrss / 1024;
 }
 
-class Memory : public test::TemporaryFolder {
+class Memory : public testing_support::TemporaryFolder {
  protected:
   /// Reads a file of kFileBytes made of `row`, over and over.
   void expect_little_memory(const std::string& begin, const std::string& row, const std::string& end) {

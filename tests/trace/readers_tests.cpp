@@ -2,7 +2,7 @@
 
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@ using Triple = std::tuple<std::int64_t, std::int64_t, std::int64_t>;  // prompt,
 using Ids = std::vector<std::int64_t>;
 using testing::ElementsAre;
 
-class Readers : public test::TemporaryFolder {
+class Readers : public testing_support::TemporaryFolder {
  protected:
   /// Reads `text` from a file whose name says nothing about its format, as which it must be recognised.
   std::vector<Triple> rows(std::string_view text, TraceFormat expected, std::int64_t skipped = 0) {

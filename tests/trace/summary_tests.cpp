@@ -1,7 +1,7 @@
 #include "persistentkv/trace/summary.hpp"
 
 #include "persistentkv/trace/readers.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 namespace pkv {
 namespace {
 
-class Summary : public test::TemporaryFolder {};
+class Summary : public testing_support::TemporaryFolder {};
 
 TEST_F(Summary, Statistics) {
   std::string text = "prompt,decode,arrival\n1,0,0\n";

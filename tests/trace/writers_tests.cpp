@@ -3,7 +3,7 @@
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/trace/families.hpp"
 #include "persistentkv/trace/readers.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ void expect_same(const std::vector<Request>& a, const std::vector<Request>& b, b
   }
 }
 
-class Writers : public test::TemporaryFolder {
+class Writers : public testing_support::TemporaryFolder {
  protected:
   [[nodiscard]] std::size_t files() const {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));

@@ -9,13 +9,13 @@
 #include <string>
 #include <string_view>
 
-namespace pkv::test {
+namespace pkv::testing_support {
 
 /// A test with a folder of its own.
 class TemporaryFolder : public testing::Test {
  protected:
   TemporaryFolder() {
-    std::string pattern = testing::TempDir() + "/pkv-trace-XXXXXX";
+    std::string pattern = testing::TempDir() + "/pkv-test-XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
   }
   ~TemporaryFolder() override { std::filesystem::remove_all(folder_); }
@@ -35,4 +35,4 @@ class TemporaryFolder : public testing::Test {
   std::filesystem::path folder_;
 };
 
-}  // namespace pkv::test
+}  // namespace pkv::testing_support
