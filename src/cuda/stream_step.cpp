@@ -29,8 +29,9 @@ StreamWorkspace StreamWorkspace::of(int num_workers, int blocks, int head_dim) n
   const std::size_t states = 2 * workers * static_cast<std::size_t>(8 * blocks);
   StreamWorkspace w;
   w.arrivals = aligned(sizeof(unsigned));
-  // Where other numbers of workers begin too, so that no step's partials lie where another's counters are.
-  w.max_sum = w.arrivals + aligned(std::max<std::size_t>(workers, 1024) * sizeof(unsigned));
+  // A counter for each head. They end where those of other numbers of workers and heads do, so that no step's partials
+  // lie where another's counters are.
+  w.max_sum = w.arrivals + aligned(std::max<std::size_t>(workers, 1024) * kMaxHeadsPerUnit * sizeof(unsigned));
   w.acc = w.max_sum + aligned(states * sizeof(float2));
   w.size_bytes = w.acc + aligned(states * static_cast<std::size_t>(head_dim) * sizeof(float));
   return w;

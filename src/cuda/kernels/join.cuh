@@ -8,40 +8,66 @@
 
 namespace pkv::cuda {
 
-inline constexpr int kMaxHeadsPerUnit = 16;
+/// A unit whose parts are joined: warps of this CTA have several, or other CTAs have some.
+struct alignas(16) JoinUnit {
+  int row;
+  int first_head;
+  int heads;
+  unsigned parts;   // a bit for each warp that has one
+  int begins;       // the warp that begins the unit: its part is a tail, all others are heads; -1: an earlier CTA's
+  Sharers sharers;  // the CTAs, if there are others
+  int slot;         // of this CTA's part in the workspace
+};
 
+/// Runs are contiguous, so no warp has more than a part of the unit that an earlier warp began (head) and one of the
+/// unit that it begins itself and leaves to later ones (tail).
 struct JoinShared {
-  Place ends[kMaxWarps + 1];  // warp w's run is [ends[w], ends[w + 1])
-  Sharers sharers[2];         // of the unit that the CTA's run continues, and of the one that it leaves; count 0: none
+  int num_shared;  // of the units, those that other CTAs have parts of too: they come first
+  int num_units;
+  JoinUnit units[kMaxWarps + 1];
   float2 max_sum[kMaxWarps][2][kMaxHeadsPerUnit];  // [..][0]: head, [1]: tail
-  bool came_last[2];                               // for these two units
 };
 
-/// What the warps' runs leave to be joined, a bit for each warp. Runs are contiguous, so no warp has more than a part
-/// of the unit that an earlier warp began (head) and one of the unit that it begins itself and leaves to later ones
-/// (tail).
-struct WarpParts {
-  unsigned heads;
-  unsigned tails;
+/// Lists the units to be joined; by one warp, while its first loads are under way. Lane w of `place` is where the run
+/// of warp w begins; of lanes 0 and `warps` come the sharers of the units that the CTA's run continues and leaves.
+__device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& shared, const Place& place,
+                                           const Sharers& sharers, int warps) {
+  const auto of_lane = [&](int value, int lane) { return __shfl_sync(kAllLanes, value, lane); };
+  const int lane = lane_id(), cta = static_cast<int>(blockIdx.x);
+  const Place end{of_lane(place.row, lane + 1), of_lane(place.unit, lane + 1), of_lane(place.token, lane + 1), 0};
+  const bool one_unit = place.row == end.row && place.unit == end.unit;
+  const bool has_run = lane < warps && !(one_unit && place.token == end.token);
+  const unsigned heads = __ballot_sync(kAllLanes, has_run && place.token > 0);
+  const unsigned tails = __ballot_sync(kAllLanes, has_run && end.token > 0 && !(one_unit && place.token > 0));
 
-  __device__ __forceinline__ WarpParts(const JoinShared& shared, int warps) {
-    const int warp = min(lane_id(), warps - 1);
-    const Place a = shared.ends[warp], b = shared.ends[warp + 1];
-    const bool one_unit = a.row == b.row && a.unit == b.unit;
-    const bool mine = lane_id() < warps && !(one_unit && a.token == b.token);
-    heads = __ballot_sync(kAllLanes, mine && a.token > 0);
-    tails = __ballot_sync(kAllLanes, mine && b.token > 0 && !(one_unit && a.token > 0));
-  }
-  /// Heads before the first tail, and those of that tail's warp: parts of the unit that an earlier CTA began.
-  [[nodiscard]] __device__ __forceinline__ unsigned from_before() const { return heads & through_first(tails); }
-  /// The later parts of the unit whose tail is the first of `rest`.
-  [[nodiscard]] __device__ __forceinline__ unsigned after(unsigned rest) const {
-    return heads & ~through_first(rest) & through_first(rest & (rest - 1));
+  const auto through_first = [](unsigned bits) { return bits ^ (bits - 1); };
+  const Sharers before{of_lane(sharers.first, 0), of_lane(sharers.count, 0)};
+  const Sharers after{of_lane(sharers.first, warps), of_lane(sharers.count, warps)};
+  const unsigned from_before = before.count > 0 ? heads & through_first(tails) : 0u;
+  const bool continues = from_before != 0, leaves = after.count > 0 && after.first == cta;
+  const int num_shared = (continues ? 1 : 0) + (leaves ? 1 : 0);
+  if (lane == 0) {
+    shared.num_shared = num_shared;
+    shared.num_units = (continues ? 1 : 0) + __popc(tails);
   }
 
- private:
-  __device__ __forceinline__ static unsigned through_first(unsigned bits) { return bits ^ (bits - 1); }
-};
+  // A lane for each tail, and the last one, which has no warp, for the unit that an earlier CTA began.
+  static_assert(kMaxWarps < 31);
+  const bool continued = lane == 31, leaving = leaves && (tails & ~through_first(1u << lane)) == 0;
+  const int first_row = of_lane(place.row, 0), first_unit = of_lane(place.unit, 0);
+  if (continued ? !continues : (tails >> lane & 1) == 0) return;
+  const unsigned later = tails & (~1u << lane);
+  const Unit unit = unit_of(p, continued ? first_unit : end.unit);
+  JoinUnit joined{continued ? first_row : end.row, unit.first_head, unit.heads, from_before, -1, before, 0};
+  if (!continued) {
+    joined.parts = 1u << lane | (heads & (~1u << lane) & through_first(later));
+    joined.begins = lane;
+    joined.sharers = after;
+  }
+  joined.slot = arith::partial_slot(cta, continued ? 1 : 0);
+  const int inner = num_shared + __popc(tails & ~(~0u << lane));
+  shared.units[continued ? 0 : leaving ? num_shared - 1 : inner] = joined;
+}
 
 /// Where the parts' accumulators are: heads in a place of their own, tails in the warp's ring, which is empty by then.
 struct PartPlaces {
@@ -55,20 +81,20 @@ struct PartPlaces {
   }
 };
 
-/// Joins one head of a unit: the tail of warp `start` (-1: none) and the heads of the warps in `members`. Every lane
-/// reads every weight, all loads are in flight at once, and there is no shuffle: a short step waits for this chain.
+/// Joins one head of a unit: the tail of warp `begins` (-1: none) and the heads of the other warps in `parts`. Every
+/// lane reads every weight, all loads are in flight at once, and there is no shuffle: a short step waits for this
+/// chain.
 template <int kHeadDim>
-__device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& shared, const PartPlaces& places, int start,
-                                                         unsigned members, int g) {
+__device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& shared, const PartPlaces& places, int begins,
+                                                         unsigned parts, int g) {
   using Part = HeadPart<kHeadDim>;
-  const unsigned all = members | (start >= 0 ? 1u << start : 0u);
   float2 max_sum[kMaxWarps];
   float4 acc[kMaxWarps][Part::kVectors];
 #pragma unroll
   for (int w = 0; w < kMaxWarps; ++w) {
-    const bool member = (all >> w & 1) != 0;
-    max_sum[w] = member ? shared.max_sum[w][w == start][g] : make_float2(kLowest, 0.0f);
-    const float* from = places.at(w, w == start) + g * kPartPitch<kHeadDim>;
+    const bool member = (parts >> w & 1) != 0;
+    max_sum[w] = member ? shared.max_sum[w][w == begins][g] : make_float2(kLowest, 0.0f);
+    const float* from = places.at(w, w == begins) + g * kPartPitch<kHeadDim>;
 #pragma unroll
     for (int v = 0; v < Part::kVectors; ++v)
       acc[w][v] = member && Part::mine(v) ? *reinterpret_cast<const float4*>(from + Part::dim(v))
@@ -88,39 +114,26 @@ __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& share
   return total;
 }
 
-/// A head of a unit, to memory, or to `slot` of the workspace where other CTAs have parts of the unit (-1: they have
-/// none).
-template <class T, int kHeadDim, int kPitch>
-__device__ __forceinline__ void deliver(const DecodeParams& p, std::int32_t slot, int row, int first_head, int g,
-                                        const HeadPart<kHeadDim>& part) {
-  if (slot >= 0) {
-    publish<kHeadDim>(p.partials, std::int64_t{slot} * kPitch + g, part);
-  } else {
-    write_head<T>(p, part, row, first_head + g);
-  }
-}
-
-/// Joins and delivers up to four heads of a unit, from `first` on, part by part. Where a CTA has parts of many units,
+/// Joins and writes up to four heads of a unit, from `first` on, part by part. Where a CTA has parts of many units,
 /// each has two or three: several heads at once keep as much in flight as join_warps() does, in fewer turns.
-template <class T, int kHeadDim, int kPitch>
+template <class T, int kHeadDim>
 __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinShared& shared, const PartPlaces places,
-                                             int start, unsigned parts, int first, std::int32_t slot, int row,
-                                             int first_head, int heads) {
+                                             const JoinUnit& unit, int first) {
   using Part = HeadPart<kHeadDim>;
   constexpr int kHeads = 4;
   Part total[kHeads];
 #pragma unroll
   for (int k = 0; k < kHeads; ++k) total[k].clear();
 #pragma unroll 1
-  for (unsigned rest = parts; rest != 0; rest &= rest - 1) {
+  for (unsigned rest = unit.parts; rest != 0; rest &= rest - 1) {
     const int w = __ffs(static_cast<int>(rest)) - 1;
-    const float* from = places.at(w, w == start);
+    const float* from = places.at(w, w == unit.begins);
     float2 max_sum[kHeads];
     float4 acc[kHeads][Part::kVectors];
 #pragma unroll
     for (int k = 0; k < kHeads; ++k) {
-      const int g = min(first + k, heads - 1);
-      max_sum[k] = shared.max_sum[w][w == start][g];
+      const int g = min(first + k, unit.heads - 1);
+      max_sum[k] = shared.max_sum[w][w == unit.begins][g];
 #pragma unroll
       for (int v = 0; v < Part::kVectors; ++v)
         if (Part::mine(v)) acc[k][v] = *reinterpret_cast<const float4*>(from + g * kPartPitch<kHeadDim> + Part::dim(v));
@@ -142,71 +155,68 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
   }
 #pragma unroll
   for (int k = 0; k < kHeads; ++k)
-    if (first + k < heads) deliver<T, kHeadDim, kPitch>(p, slot, row, first_head, first + k, total[k]);
+    if (first + k < unit.heads) write_head<T>(p, total[k], unit.row, unit.first_head + first + k);
 }
 
-/// For the whole CTA, after a barrier.
+/// For the whole CTA, after a barrier. The heads of units that other CTAs share come first, each joined and published
+/// by one warp, which then arrives for it and goes on: a counter for each head, so that nothing more is waited for.
 template <class T, int kHeadDim, int kBlocks, class Probe>
 __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& shared, const PartPlaces& places,
                                            Probe& probe) {
   constexpr int kPitch = 8 * kBlocks;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
-  const int cta = static_cast<int>(blockIdx.x);
-  const WarpParts parts(shared, warps);
-  const unsigned from_before = shared.sharers[0].count > 0 ? parts.from_before() : 0u;
-  const int last_tail = 31 - __clz(static_cast<int>(parts.tails));
-  const bool leaves = shared.sharers[1].count > 0 && shared.sharers[1].first == cta;
-  // The units in turn: first the one that an earlier CTA began, then one for each tail; a warp a head, or four of them
-  // where that would take many turns.
-  const int before = from_before != 0 ? 1 : 0, units = before + __popc(parts.tails);
-  const bool many = units * p.heads_per_unit > 2 * warps;
+  const int num_shared = shared.num_shared, inner = shared.num_units - num_shared;
+  const int shared_items = num_shared * p.heads_per_unit;
+  // Of the others, a warp takes a head, or four of them where that would take many turns.
+  const bool many = inner * p.heads_per_unit > 2 * warps;
   const int per_unit = many ? (p.heads_per_unit + 3) / 4 : p.heads_per_unit;
+  const int items = shared_items + inner * per_unit;
+  // What lane i arrives for: the i-th of this warp's heads of shared units.
+  const int lanes_item = warp + lane_id() * warps;
+  const int lanes_unit = lanes_item < p.heads_per_unit ? 0 : 1;
+  const int lanes_head = lanes_item - lanes_unit * p.heads_per_unit;
+  bool arrived = false, came_last = false;
 #pragma unroll 1
-  for (int item = warp; item < units * per_unit; item += warps) {
-    const int nth = arith::small_quotient<int>(item, per_unit), g = item - nth * per_unit;
-    const bool continued = nth < before;
-    unsigned rest = parts.tails;
-    for (int skip = nth - before; skip > 0; --skip) rest &= rest - 1;
-    const int start = continued ? -1 : __ffs(static_cast<int>(rest)) - 1;
-    const unsigned members = continued ? from_before : parts.after(rest);
-    const Place at = shared.ends[continued ? 0 : start + 1];
-    const bool goes_on = continued || (start == last_tail && leaves);
-    const std::int32_t slot = goes_on ? arith::partial_slot(cta, continued ? 1 : 0) : -1;
-    const Unit unit = unit_of(p, at.unit);
-    if (__builtin_expect(many, 0)) {
-      join_four_heads<T, kHeadDim, kPitch>(p, shared, places, start, members | (start >= 0 ? 1u << start : 0u), 4 * g,
-                                           slot, at.row, unit.first_head, unit.heads);
+  for (int item = warp;; item += warps) {
+    if (item >= shared_items && !arrived) {
+      arrived = true;
+      probe.stamp(CudaStampKind::kJoined);
+      __syncwarp();
+      if (lanes_item < shared_items && lanes_head < shared.units[lanes_unit].heads) {
+        const Sharers sharers = shared.units[lanes_unit].sharers;
+        came_last = arrive_last(p.partials.arrivals + lanes_head * gridDim.x + sharers.first, sharers.count);
+      }
+    }
+    if (item >= items) break;
+    const bool is_shared = item < shared_items;
+    const int of_inner = item - shared_items;
+    const int nth = is_shared ? (item < p.heads_per_unit ? 0 : 1) : arith::small_quotient<int>(of_inner, per_unit);
+    const int g = is_shared ? item - nth * p.heads_per_unit : of_inner - nth * per_unit;
+    const JoinUnit& unit = shared.units[is_shared ? nth : num_shared + nth];
+    if (__builtin_expect(many && !is_shared, 0)) {
+      join_four_heads<T, kHeadDim>(p, shared, places, unit, 4 * g);
     } else if (g < unit.heads) {
-      deliver<T, kHeadDim, kPitch>(p, slot, at.row, unit.first_head, g,
-                                   join_warps<kHeadDim>(shared, places, start, members, g));
+      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, unit.begins, unit.parts, g);
+      if (is_shared) {
+        publish<kHeadDim>(p.partials, std::int64_t{unit.slot} * kPitch + g, part);
+      } else {
+        write_head<T>(p, part, unit.row, unit.first_head + g);
+      }
     }
   }
 
-  // What is shared with other CTAs: the unit that this one continues, and the one that it leaves.
-  probe.stamp(CudaStampKind::kJoined);
-  if (from_before == 0 && !leaves) return;
-  __syncthreads();
-  if (threadIdx.x < 2) {
-    const Sharers sharers = shared.sharers[threadIdx.x];
-    shared.came_last[threadIdx.x] = (threadIdx.x == 0 ? from_before != 0 : leaves) &&
-                                    arrive_last(p.partials.arrivals + sharers.first, sharers.count);
-  }
-  __syncthreads();
-  // Who comes last for one of them often does for both, being late: they go side by side.
+  unsigned last = __ballot_sync(kAllLanes, came_last);
 #pragma unroll 1
-  for (int item = warp; item < 2 * p.heads_per_unit; item += warps) {
+  for (; last != 0; last &= last - 1) {
+    const int item = warp + (__ffs(static_cast<int>(last)) - 1) * warps;
     const int which = item < p.heads_per_unit ? 0 : 1, g = item - which * p.heads_per_unit;
-    const Place at = shared.ends[which == 0 ? 0 : warps];
-    const Unit unit = unit_of(p, at.unit);
-    if (!shared.came_last[which] || g >= unit.heads) continue;
-    const Sharers sharers = shared.sharers[which];
-    const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, sharers.count, [&](int i) {
-      return std::int64_t{arith::partial_slot(sharers.first + i, i)} * kPitch + g;
+    const JoinUnit& unit = shared.units[which];
+    const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, unit.sharers.count, [&](int i) {
+      return std::int64_t{arith::partial_slot(unit.sharers.first + i, i)} * kPitch + g;
     });
-    write_head<T>(p, part, at.row, unit.first_head + g);
+    write_head<T>(p, part, unit.row, unit.first_head + g);
+    if constexpr (Probe::kStamps) probe.stamp(CudaStampKind::kMerged);
   }
-  if constexpr (Probe::kStamps)
-    if (shared.came_last[0] || shared.came_last[1]) probe.stamp(CudaStampKind::kMerged);
 }
 
 }  // namespace pkv::cuda

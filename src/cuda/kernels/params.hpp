@@ -10,6 +10,7 @@
 namespace pkv::cuda {
 
 inline constexpr int kMaxWarps = 8;  ///< of a CTA
+inline constexpr int kMaxHeadsPerUnit = 16;
 
 /// An array of int32 or int64; null: absent.
 struct IndexParams {

@@ -49,10 +49,10 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const Place begin = place_of(warp), end = place_of(warp + 1);
   probe.stamp(CudaStampKind::kPlanned);
   const auto prepare_join = [&] {
-    if (warp != 0 || lane_id() > warps) return;
-    shared.ends[lane_id()] = warp_plan.place;
-    if (lane_id() == 0 || lane_id() == warps)
-      shared.sharers[lane_id() != 0] = stream.wide ? wide_sharers : plan.sharers(own_end);
+    if (warp != 0) return;
+    Sharers sharers{0, 0};
+    if (lane_id() == 0 || lane_id() == warps) sharers = stream.wide ? wide_sharers : plan.sharers(own_end);
+    list_units(p, shared, warp_plan.place, sharers, warps);
   };
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
     attend_run<T, kHeadDim, kBlocks, kStages>(
