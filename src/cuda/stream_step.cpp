@@ -113,7 +113,7 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
   p.partials = partials_;
   const DeviceGuard guard(context_->device().ordinal);
   const auto launch = [&](const void* function, void* stream_params) {
-    void* params[] = {&p, stream_params};
+    void* params[] = {stream_params, &p};
     launch_kernel(*context_, function, static_cast<int>(stream.workers.value), kernel_.warps * 32, kernel_.shared_bytes,
                   handle, options.programmatic_dependent_launch, params);
   };

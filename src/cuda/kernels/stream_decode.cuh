@@ -14,8 +14,8 @@ namespace pkv::cuda {
 
 template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
-    stream_decode(const __grid_constant__ DecodeParams p,
-                  const __grid_constant__ typename Probe::template With<StreamParams> stream) {
+    stream_decode(const __grid_constant__ typename Probe::template With<StreamParams> stream,
+                  const __grid_constant__ DecodeParams p) {
   using R = Ring<kHeadDim, kStages>;
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ PlanShared plan_shared;
@@ -32,14 +32,13 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const StepRows rows(p.step, stream.wide ? plan_shared.wide.tokens : plan_shared.narrow.tokens);
   StreamPlan<std::int32_t> plan(p.step, stream, rows, plan_shared.narrow);
   StreamPlan<std::int32_t>::End own_end{};
-  Sharers wide_sharers{0, 0};
   WarpPlan warp_plan;
   if (__builtin_expect(stream.wide, 0)) {
-    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta, wide_sharers);
+    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta);
   } else {
     plan.make();
     own_end = plan.end(cta);
-    warp_plan = {own_end.place, plan.has_empty_rows()};
+    warp_plan = {own_end.place, plan.has_empty_rows(), {0, 0}};
   }
   const auto place_of = [&](int w) {
     const Place& place = warp_plan.place;
@@ -51,7 +50,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const auto prepare_join = [&] {
     if (warp != 0) return;
     Sharers sharers{0, 0};
-    if (lane_id() == 0 || lane_id() == warps) sharers = stream.wide ? wide_sharers : plan.sharers(own_end);
+    if (lane_id() == 0 || lane_id() == warps) sharers = stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end);
     list_units(p, shared, warp_plan.place, sharers, warps);
   };
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {

@@ -14,22 +14,21 @@ inline constexpr std::int64_t kMaxTotalCost = std::int64_t{1} << 52;
 
 /// A divisor that is known before the dividend.
 struct Divisor {
-  std::int64_t value = 1;
-  double reciprocal = 1.0;
+  std::int32_t value = 1;
   std::uint32_t magic = (1u << 31) + 1;  ///< floor(2^(31 + shift) / value) + 1, where 2^shift >= value
   int shift = 0;
 
   Divisor() = default;
   /// 0 < of < 2^31
-  PKV_HOST_DEVICE constexpr explicit Divisor(std::int64_t of) : value(of), reciprocal(1.0 / static_cast<double>(of)) {
+  PKV_HOST_DEVICE constexpr explicit Divisor(std::int64_t of) : value(static_cast<std::int32_t>(of)) {
     while ((std::int64_t{1} << shift) < of) ++shift;
     magic = static_cast<std::uint32_t>((std::uint64_t{1} << (31 + shift)) / static_cast<std::uint64_t>(of) + 1);
   }
 
   /// floor(a / value), for 0 <= a <= kMaxTotalCost.
   [[nodiscard]] PKV_HOST_DEVICE constexpr std::int64_t divide(std::int64_t a) const {
-    // Two roundings leave the quotient less than one off.
-    const auto q = static_cast<std::int64_t>(static_cast<double>(a) * reciprocal);
+    // One rounding leaves the quotient less than one off.
+    const auto q = static_cast<std::int64_t>(static_cast<double>(a) / static_cast<double>(value));
     const std::int64_t rest = a - q * value;
     return rest < 0 ? q - 1 : rest >= value ? q + 1 : q;
   }
