@@ -37,6 +37,9 @@ class StepRows {
   // Of at most 32, lane r has row r.
   [[nodiscard]] __device__ __forceinline__ int own_tokens() const { return own_.tokens[0]; }
   [[nodiscard]] __device__ __forceinline__ int num_live() const { return __popc(live_lanes_); }
+  [[nodiscard]] __device__ __forceinline__ int num_live_before() const {
+    return __popc(live_lanes_ & ~(~0u << lane_id()));
+  }
   /// Tokens of every row that is not empty, if they are all alike; else 0.
   [[nodiscard]] __device__ __forceinline__ int alike() const {
     const int first =
@@ -47,6 +50,10 @@ class StepRows {
   // Of at most kWarpRows, lane r has rows r * kLaneRows and on.
   [[nodiscard]] __device__ __forceinline__ bool several_a_lane() const { return step_.batch > 32; }
   [[nodiscard]] __device__ __forceinline__ int own_tokens(int j) const { return own_.tokens[j]; }
+  /// Lanes that have rows.
+  [[nodiscard]] __device__ __forceinline__ int num_lanes() const {
+    return several_a_lane() ? (step_.batch + kLaneRows - 1) / kLaneRows : step_.batch;
+  }
 
   // Of more.
   __device__ __forceinline__ static int load(const StepParams& step, int* cache, int row) {

@@ -112,9 +112,9 @@ class StreamPlan {
     if constexpr (sizeof(Int) == 4) return __reduce_add_sync(kAllLanes, x);
     return __shfl_sync(kAllLanes, inclusive_sum(x), 31);
   }
-  __device__ __forceinline__ static Int inclusive_sum(Int x) {
+  __device__ __forceinline__ static Int inclusive_sum(Int x, int lanes = 32) {
 #pragma unroll 1
-    for (int d = 1; d < 32; d <<= 1) {
+    for (int d = 1; d < lanes; d <<= 1) {
       const Int y = __shfl_up_sync(kAllLanes, x, d);
       if (lane_id() >= d) x += y;
     }
@@ -145,9 +145,10 @@ class StreamPlan {
         return alike;
       }
     }
-    const Int through = inclusive_sum(mine);
-    before_ = through - mine;
-    total_ = __shfl_sync(kAllLanes, through, 31);
+    const int lanes = rows_.num_lanes();
+    const Int through = inclusive_sum(mine, lanes);
+    total_ = __shfl_sync(kAllLanes, through, lanes - 1);
+    before_ = lane_id() < lanes ? through - mine : total_;
     return alike;
   }
 
@@ -166,7 +167,9 @@ class StreamPlan {
     segment_cost_ = segment_cost;
     total_ = ctas_.total;
     if (step_.batch == 1) return;
-    if (step_.batch <= kWarpRows) {
+    if (__builtin_expect(step_.batch <= 32, 1)) {
+      before_ = rows_.num_live_before() * after;
+    } else if (step_.batch <= kWarpRows) {
       before_ = before_ / before * after;
     } else {
       __syncthreads();
@@ -175,16 +178,19 @@ class StreamPlan {
     }
   }
 
-  /// The row in which each lane's cost lies: the last that begins at or before it, which is not empty, for the next one
-  /// begins after it.
+  /// The row in which the cost of each of the first lanes lies, one more than a CTA has warps: the last that begins at or
+  /// before it, which is not empty, for the next one begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
     if (__builtin_expect(step_.batch > kWarpRows, 0))
       return find_in_cta(step_, segment_cost_, shared_, rows_per_thread_, at);
     int lane = 0;
     if (step_.batch > 1) {
-#pragma unroll 1
-      for (int step = 16; step > 0; step >>= 1)
-        if (__shfl_sync(kAllLanes, before_, lane + step) <= at) lane += step;
+      // All at once, instead of a search of five steps, each of which waits for the one before.
+#pragma unroll
+      for (int asks = 0; asks <= kMaxWarps; ++asks) {
+        const unsigned begun = __ballot_sync(kAllLanes, before_ <= __shfl_sync(kAllLanes, at, asks));
+        if (lane_id() == asks) lane = __popc(begun) - 1;
+      }
     }
     CostedRow found{lane, __shfl_sync(kAllLanes, rows_.own_tokens(), lane), __shfl_sync(kAllLanes, before_, lane)};
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
