@@ -76,9 +76,8 @@ struct PartPlaces {
   float* heads;
   int heads_pitch;  // floats of a warp's
 
-  __device__ float* at(int warp, bool tail) const {
-    return tail ? reinterpret_cast<float*>(rings + warp * ring_bytes) : heads + warp * heads_pitch;
-  }
+  __device__ __forceinline__ float* head(int warp) const { return heads + warp * heads_pitch; }
+  __device__ __forceinline__ float* tail(int warp) const { return reinterpret_cast<float*>(rings + warp * ring_bytes); }
 };
 
 /// Joins one head of a unit: the tail of warp `begins` (-1: none) and the heads of the other warps in `parts`. Every
@@ -88,29 +87,22 @@ template <int kHeadDim>
 __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& shared, const PartPlaces& places, int begins,
                                                          unsigned parts, int g) {
   using Part = HeadPart<kHeadDim>;
-  float2 max_sum[kMaxWarps];
-  float4 acc[kMaxWarps][Part::kVectors];
-#pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w) {
-    const bool member = (parts >> w & 1) != 0;
-    max_sum[w] = member ? shared.max_sum[w][w == begins][g] : make_float2(kLowest, 0.0f);
-    const float* from = places.at(w, w == begins) + g * kPartPitch<kHeadDim>;
-#pragma unroll
-    for (int v = 0; v < Part::kVectors; ++v)
-      acc[w][v] = member && Part::mine(v) ? *reinterpret_cast<const float4*>(from + Part::dim(v))
-                                          : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-  }
-  Part total;
+  Part total, part[kMaxWarps];
   total.clear();
+  if (begins >= 0) total.load(shared.max_sum[begins][1][g], places.tail(begins) + g * kPartPitch<kHeadDim>);
+  const unsigned heads = begins >= 0 ? parts & ~(1u << begins) : parts;
+  const float* from = places.heads + g * kPartPitch<kHeadDim>;
 #pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w) total.max = fmaxf(total.max, max_sum[w].x);
+  for (int w = 0; w < kMaxWarps; ++w, from += places.heads_pitch)
+    if ((heads >> w & 1) != 0) part[w].load(shared.max_sum[w][0][g], from);
+  float max = total.max;
 #pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w) {
-    const float weight = fast_exp2(max_sum[w].x - total.max);
-    total.sum += weight * max_sum[w].y;
+  for (int w = 0; w < kMaxWarps; ++w)
+    if ((heads >> w & 1) != 0) max = fmaxf(max, part[w].max);
+  total.scale_to(max);
 #pragma unroll
-    for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], weight, acc[w][v]);
-  }
+  for (int w = 0; w < kMaxWarps; ++w)
+    if ((heads >> w & 1) != 0) total.add(part[w]);
   return total;
 }
 
@@ -127,7 +119,7 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
 #pragma unroll 1
   for (unsigned rest = unit.parts; rest != 0; rest &= rest - 1) {
     const int w = __ffs(static_cast<int>(rest)) - 1;
-    const float* from = places.at(w, w == unit.begins);
+    const float* from = w == unit.begins ? places.tail(w) : places.head(w);
     float2 max_sum[kHeads];
     float4 acc[kHeads][Part::kVectors];
 #pragma unroll

@@ -9,6 +9,13 @@
 
 namespace pkv::cuda {
 
+__device__ __forceinline__ void add_scaled(float4& to, float factor, float4 x) {
+  to.x += factor * x.x;
+  to.y += factor * x.y;
+  to.z += factor * x.z;
+  to.w += factor * x.w;
+}
+
 /// The part of one head of a unit that a lane holds: its dimensions 4 * lane, and 128 more for each further element.
 template <int kHeadDim>
 struct HeadPart {
@@ -23,16 +30,33 @@ struct HeadPart {
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) acc[v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   }
+  /// Of a warp of this CTA. `from`: the head's first dimension.
+  __device__ __forceinline__ void load(float2 max_sum, const float* from) {
+    max = max_sum.x;
+    sum = max_sum.y;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v)
+      acc[v] = mine(v) ? *reinterpret_cast<const float4*>(from + dim(v)) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  }
+  /// To a maximum that is no less.
+  __device__ __forceinline__ void scale_to(float new_max) {
+    const float factor = fast_exp2(max - new_max);
+    max = new_max;
+    sum *= factor;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v)
+      acc[v] = make_float4(acc[v].x * factor, acc[v].y * factor, acc[v].z * factor, acc[v].w * factor);
+  }
+  /// Of a part whose maximum is no greater.
+  __device__ __forceinline__ void add(const HeadPart& part) {
+    const float weight = fast_exp2(part.max - max);
+    sum += weight * part.sum;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) add_scaled(acc[v], weight, part.acc[v]);
+  }
   __device__ __forceinline__ static bool mine(int v) { return v * 128 + lane_id() * 4 < kHeadDim; }
   __device__ __forceinline__ static int dim(int v) { return v * 128 + lane_id() * 4; }
 };
-
-__device__ __forceinline__ void add_scaled(float4& to, float factor, float4 x) {
-  to.x += factor * x.x;
-  to.y += factor * x.y;
-  to.z += factor * x.z;
-  to.w += factor * x.w;
-}
 
 template <class T, int kHeadDim>
 __device__ __forceinline__ void write_head(const DecodeParams& p, const HeadPart<kHeadDim>& part, int row, int head) {

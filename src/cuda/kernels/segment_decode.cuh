@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       attend_run<T, kHeadDim, kBlocks, kStages>(
           p, OneRow(), begin, end, ring, [] {},
           [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
-            store_part<kHeadDim>(places.at(warp, false), shared.max_sum[warp][0], state, unit.heads);
+            store_part<kHeadDim>(places.head(warp), shared.max_sum[warp][0], state, unit.heads);
             probe.stamp_segment(at.row, at.unit, at.token, token_end);
           },
           probe);

@@ -62,7 +62,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
             write_state<T>(p, state, at.row, unit);
           } else {
             const bool tail = at.token == 0;
-            store_part<kHeadDim>(places.at(warp, tail), shared.max_sum[warp][tail], state, unit.heads);
+            store_part<kHeadDim>(tail ? places.tail(warp) : places.head(warp), shared.max_sum[warp][tail], state,
+                                 unit.heads);
           }
           probe.stamp_segment(at.row, at.unit, at.token, token_end);
         },

@@ -178,8 +178,8 @@ class StreamPlan {
     }
   }
 
-  /// The row in which the cost of each of the first lanes lies, one more than a CTA has warps: the last that begins at or
-  /// before it, which is not empty, for the next one begins after it.
+  /// The row in which the cost of each of the first lanes lies, one more than a CTA has warps: the last that begins at
+  /// or before it, which is not empty, for the next one begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
     if (__builtin_expect(step_.batch > kWarpRows, 0))
       return find_in_cta(step_, segment_cost_, shared_, rows_per_thread_, at);
