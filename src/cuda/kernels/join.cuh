@@ -150,6 +150,36 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
     if (first + k < unit.heads) write_head<T>(p, total[k], unit.row, unit.first_head + first + k);
 }
 
+/// The parts of one head of a unit, for combine(): all but the first are equally far apart.
+template <int kHeadDim, int kPitch>
+class SharedParts {
+ public:
+  __device__ __forceinline__ SharedParts(const PartialsParams& partials, int first_cta, int g)
+      : partials_(partials), begin_(std::int64_t{arith::partial_slot(first_cta, 1)} * kPitch + g) {}
+  __device__ __forceinline__ void batch(int first) {
+    index_ = begin_ + first * kNext;
+    of_first_ = first == 0 ? kOfFirst : 0;
+    acc_ = partials_.acc + index_ * kHeadDim + lane_id() * 4;
+    not_before(acc_);  // one address, from which the others differ by constants
+  }
+  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const {
+    return partials_.max_sum + index_ + k * kNext + (k == 0 ? of_first_ : 0);
+  }
+  [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
+    return acc_ + k * kNext * kHeadDim + (k == 0 ? of_first_ * kHeadDim : 0);
+  }
+
+ private:
+  static constexpr int kNext = (arith::partial_slot(1, 1) - arith::partial_slot(0, 1)) * kPitch;
+  static constexpr int kOfFirst = (arith::partial_slot(0, 0) - arith::partial_slot(0, 1)) * kPitch;
+
+  const PartialsParams& partials_;
+  std::int64_t begin_;
+  std::int64_t index_ = 0;
+  const float* acc_ = nullptr;
+  int of_first_ = 0;
+};
+
 /// For the whole CTA, after a barrier. The heads of units that other CTAs share come first, each joined and published
 /// by one warp, which then arrives for it and goes on: a counter for each head, so that nothing more is waited for.
 template <class T, int kHeadDim, int kBlocks, class Probe>
@@ -203,9 +233,8 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
     const int item = warp + (__ffs(static_cast<int>(last)) - 1) * warps;
     const int which = item < p.heads_per_unit ? 0 : 1, g = item - which * p.heads_per_unit;
     const JoinUnit& unit = shared.units[which];
-    const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, unit.sharers.count, [&](int i) {
-      return std::int64_t{arith::partial_slot(unit.sharers.first + i, i)} * kPitch + g;
-    });
+    const HeadPart<kHeadDim> part =
+        combine<kHeadDim>(unit.sharers.count, SharedParts<kHeadDim, kPitch>(p.partials, unit.sharers.first, g));
     write_head<T>(p, part, unit.row, unit.first_head + g);
     if constexpr (Probe::kStamps) probe.stamp(CudaStampKind::kMerged);
   }

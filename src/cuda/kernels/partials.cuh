@@ -123,48 +123,45 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
   return true;
 }
 
-/// Adds up `count` parts; index_of(i) says where part i stands. The loads of a batch are in flight together, and before
-/// those of the first the weights' loads.
-template <int kHeadDim, class IndexOf>
-__device__ __forceinline__ HeadPart<kHeadDim> combine(const PartialsParams& partials, int count, IndexOf index_of) {
+/// Adds up `count` parts. Who comes last does this alone while everybody waits, and cold, so it should be few
+/// instructions. `Parts` has batch(first), for the parts from `first` on, and of these max_sum(k) and acc(k): the
+/// lane's first dimension. The loads of a batch are in flight together.
+template <int kHeadDim, class Parts>
+__device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
   using Part = HeadPart<kHeadDim>;
   constexpr int kBatch = 32 / Part::kVectors;
   Part total;
   total.clear();
 #pragma unroll 1
   for (int first = 0; first < count; first += kBatch) {
-    const int mine = first + lane_id();
-    const bool weighs = lane_id() < kBatch && mine < count;
-    const float2 max_sum = weighs ? __ldcg(partials.max_sum + index_of(mine)) : make_float2(kLowest, 0.0f);
+    const int left = count - first;
+    const bool weighs = lane_id() < min(kBatch, left);
+    parts.batch(first);
+    const float2 max_sum = weighs ? __ldcg(parts.max_sum(lane_id())) : make_float2(kLowest, 0.0f);
     float4 x[kBatch][Part::kVectors];
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
-      if (k % 8 == 0 && first + k >= count) break;
-      const float* from = partials.acc + index_of(min(first + k, count - 1)) * kHeadDim;
+      if (k % 8 == 0 && k >= left) break;
 #pragma unroll
       for (int v = 0; v < Part::kVectors; ++v)
-        if (Part::mine(v)) x[k][v] = __ldcg(reinterpret_cast<const float4*>(from + Part::dim(v)));
+        if (Part::mine(v) && k < left) x[k][v] = __ldcg(reinterpret_cast<const float4*>(parts.acc(k) + v * 128));
     }
     float top = fmaxf(max_sum.x, total.max);
 #pragma unroll
     for (int d = 1; d < 32; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
-    const float factor = fast_exp2(total.max - top), weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
+    const float weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
     float sum = weight * max_sum.y;
 #pragma unroll
     for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
-    total.max = top;
-    total.sum = total.sum * factor + sum;
-#pragma unroll
-    for (int v = 0; v < Part::kVectors; ++v) {
-      const float4 a = total.acc[v];
-      total.acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
-    }
+    total.scale_to(top);
+    total.sum += sum;
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
-      if (k % 8 == 0 && first + k >= count) break;
-      const float w = __shfl_sync(kAllLanes, weight, k);  // past the end 0
+      if (k % 8 == 0 && k >= left) break;
+      const float w = __shfl_sync(kAllLanes, weight, k);
 #pragma unroll
-      for (int v = 0; v < Part::kVectors; ++v) add_scaled(total.acc[v], w, x[k][v]);
+      for (int v = 0; v < Part::kVectors; ++v)
+        if (Part::mine(v) && k < left) add_scaled(total.acc[v], w, x[k][v]);
     }
   }
   return total;

@@ -12,14 +12,36 @@ struct OneRow {
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
 
+/// The parts of one head of a merge, for combine().
+template <int kHeadDim, int kPitch>
+class ListedParts {
+ public:
+  __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
+                                         const ListedMerge& merge, int chunk, int g)
+      : partials_(partials), list_(list), merge_(merge), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
+  __device__ __forceinline__ void batch(int first) { first_ = merge_.slots_begin + first; }
+  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
+  [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
+    return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
+  }
+
+ private:
+  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
+    return begin_ + std::int64_t{list_.merge_slots[min(first_ + k, merge_.slots_end - 1)]} * kPitch;
+  }
+
+  const PartialsParams& partials_;
+  const ListParams& list_;
+  const ListedMerge& merge_;
+  std::int64_t begin_;
+  int first_ = 0;
+};
+
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
   const ListedMerge m = list.merges[merge];
-  const auto index_of = [&](int i) {
-    const int at = min(m.slots_begin + i, m.slots_end - 1);
-    return (std::int64_t{chunk} * list.num_slots + list.merge_slots[at]) * (8 * kBlocks) + g;
-  };
-  const HeadPart<kHeadDim> part = combine<kHeadDim>(p.partials, m.slots_end - m.slots_begin, index_of);
+  const HeadPart<kHeadDim> part =
+      combine<kHeadDim>(m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, list, m, chunk, g));
   write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
 }
 
