@@ -70,14 +70,15 @@ __device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& sh
 }
 
 /// Where the parts' accumulators are: heads in a place of their own, tails in the warp's ring, which is empty by then.
+/// All in floats.
 struct PartPlaces {
-  unsigned char* rings;
-  int ring_bytes;
-  float* heads;
-  int heads_pitch;  // floats of a warp's
+  float* rings;
+  int ring_pitch;  // of a warp's
+  int heads;       // from the rings' beginning
+  int heads_pitch;
 
-  __device__ __forceinline__ float* head(int warp) const { return heads + warp * heads_pitch; }
-  __device__ __forceinline__ float* tail(int warp) const { return reinterpret_cast<float*>(rings + warp * ring_bytes); }
+  __device__ __forceinline__ float* head(int warp) const { return rings + heads + warp * heads_pitch; }
+  __device__ __forceinline__ float* tail(int warp) const { return rings + warp * ring_pitch; }
 };
 
 /// Joins one head of a unit: the tail of warp `begins` (-1: none) and the heads of the other warps in `parts`. Every
@@ -91,10 +92,11 @@ __device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& share
   total.clear();
   if (begins >= 0) total.load(shared.max_sum[begins][1][g], places.tail(begins) + g * kPartPitch<kHeadDim>);
   const unsigned heads = begins >= 0 ? parts & ~(1u << begins) : parts;
-  const float* from = places.heads + g * kPartPitch<kHeadDim>;
+  int first = places.heads + g * kPartPitch<kHeadDim>;
+  not_before(first);  // the warps' places differ from it by sums, and are not all found out from the start
 #pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w, from += places.heads_pitch)
-    if ((heads >> w & 1) != 0) part[w].load(shared.max_sum[w][0][g], from);
+  for (int w = 0; w < kMaxWarps; ++w)
+    if ((heads >> w & 1) != 0) part[w].load(shared.max_sum[w][0][g], places.rings + first + w * places.heads_pitch);
   float max = total.max;
 #pragma unroll
   for (int w = 0; w < kMaxWarps; ++w)

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   __shared__ JoinShared shared;
   Probe probe(list);
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
-  const PartPlaces places{dynamic_shared, R::kBytes, reinterpret_cast<float*>(dynamic_shared + warps * R::kBytes),
+  const PartPlaces places{reinterpret_cast<float*>(dynamic_shared), R::kBytes / 4, warps * (R::kBytes / 4),
                           p.heads_per_unit * kPartPitch<kHeadDim>};
   const std::uint32_t ring = shared_address(dynamic_shared + warp * R::kBytes);
   launch_dependents();

@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   Probe probe(stream);
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const int cta = static_cast<int>(blockIdx.x);
-  const PartPlaces places{dynamic_shared, R::kBytes, reinterpret_cast<float*>(dynamic_shared + warps * R::kBytes),
+  const PartPlaces places{reinterpret_cast<float*>(dynamic_shared), R::kBytes / 4, warps * (R::kBytes / 4),
                           p.heads_per_unit * kPartPitch<kHeadDim>};
   launch_dependents();
   if (const int line = cta * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x); line < p.step.prefetch_lines)
