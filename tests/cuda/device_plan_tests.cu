@@ -38,8 +38,8 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
   CtaEnd end;
   bool has_empty_rows;
   if (stream.wide) {
-    const WarpPlan plan = make_wide_plan(step, stream, shared, cta, end.sharers);
-    end.place = plan.place;
+    const WarpPlan plan = make_wide_plan(step, stream, shared, cta);
+    end = {plan.place, plan.wide_sharers};
     has_empty_rows = plan.has_empty_rows;
   } else {
     StreamPlan<std::int32_t> plan(step, stream, rows, shared.narrow);
