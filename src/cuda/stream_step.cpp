@@ -17,9 +17,9 @@ namespace {
 
 /// What a step can cost at most, in tokens: segments of rows that are alike cost less than a token a worker.
 double most_cost(const Step& step, const StepParams& params, const PlanOptions& options) {
-  const int segment = std::max(options.segment_cost_tokens, options.num_workers);
-  return static_cast<double>(params.max_row_tokens + std::int64_t{segment}) * static_cast<double>(step.batch) *
-         params.num_units;
+  const std::int64_t segment = std::max<std::int64_t>(
+      arith::SegmentCost<std::int64_t>::kMore * options.segment_cost_tokens, options.num_workers);
+  return static_cast<double>(params.max_row_tokens + segment) * static_cast<double>(step.batch) * params.num_units;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace pkv {
@@ -38,6 +39,7 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   num_workers_ = options.num_workers;
   tile_tokens_ = options.tile_tokens;
   segment_cost_tokens_ = options.segment_cost_tokens;
+  long_row_ = std::numeric_limits<std::int64_t>::max();
   uncut_tokens_ = options.uncut_tokens;
 
   lengths_.resize(lengths.size());
@@ -55,9 +57,17 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   sum_costs();
   const std::int64_t units = live * num_kv_heads;
   const std::int64_t least = std::max(options.min_run_tokens, tile_tokens_);
-  const auto cut = arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
-                                                 arith::WholeUnits(units, num_workers_), segment_cost_tokens_,
-                                                 arith::Divisor(num_workers_), least);
+  const auto cut_anew = [&] {
+    return arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
+                                         arith::WholeUnits(units, num_workers_), segment_cost_tokens_,
+                                         arith::Divisor(num_workers_), least);
+  };
+  auto cut = cut_anew();
+  if (longest >= cut.long_row()) {
+    long_row_ = cut.long_row();
+    sum_costs();
+    cut = cut_anew();
+  }
   run_tokens_ = cut.runs.base;
   longer_runs_ = cut.runs.longer;
   if (cut.segment_cost != segment_cost_tokens_) {
@@ -66,11 +76,15 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   }
 }
 
+std::int64_t StreamCut::segment_cost(std::int32_t row_tokens) const noexcept {
+  return arith::SegmentCost<std::int64_t>{segment_cost_tokens_, long_row_}.of(row_tokens);
+}
+
 void StreamCut::sum_costs() {
   std::int64_t cost = 0;
   cost_before_[0] = 0;
   for (std::size_t row = 0; row < lengths_.size(); ++row) {
-    cost += arith::row_cost<std::int64_t>(lengths_[row], num_kv_heads_, segment_cost_tokens_);
+    cost += arith::row_cost<std::int64_t>(lengths_[row], num_kv_heads_, segment_cost(lengths_[row]));
     cost_before_[row + 1] = cost;
   }
   if (cost > arith::kMaxTotalCost) {
@@ -89,8 +103,9 @@ StreamCut::Position StreamCut::begin(int worker) const noexcept {
   const auto after = std::upper_bound(cost_before_.begin(), cost_before_.end(), at);
   auto row = static_cast<std::int32_t>(after - cost_before_.begin()) - 1;
   const auto index = static_cast<std::size_t>(row);
-  const arith::UnitPlace place = arith::place_in_row<std::int64_t>(
-      at - cost_before_[index], lengths_[index], segment_cost_tokens_, arith::Divisor(tile_tokens_), uncut_tokens_);
+  const arith::UnitPlace place =
+      arith::place_in_row<std::int64_t>(at - cost_before_[index], lengths_[index], segment_cost(lengths_[index]),
+                                        arith::Divisor(tile_tokens_), uncut_tokens_);
   if (place.head < num_kv_heads_) return {row, place.head, place.tile};
   do ++row;
   while (row < batch && lengths_[static_cast<std::size_t>(row)] == 0);

@@ -62,7 +62,7 @@ struct Case {
 
 /// What the engine knows of a step's cost beforehand.
 double cost_bound(const Case& c, double longest) {
-  const int segment = std::max(c.options.segment_cost_tokens, c.options.num_workers);
+  const double segment = std::max(5.0 * c.options.segment_cost_tokens, 1.0 * c.options.num_workers);
   return (longest + segment) * static_cast<double>(c.lengths.size()) * c.units +
          1.0 * c.options.num_workers * c.options.tile_tokens;
 }

@@ -13,9 +13,11 @@ namespace pkv {
 /// All tiles of a step in the order (row, KV head, tile), cut into one contiguous run a worker. A run's cost is its
 /// tokens plus segment_cost_tokens for each segment begun, half of it before the segment's tokens and half after; runs
 /// differ in cost by less than a tile and a segment's cost, or, since a KV head of a row of at most uncut_tokens is not
-/// cut, by that much and a segment's cost. A run has at most two partial segments: its first and its last.
-/// Where all rows that are not empty are alike, and workers can have whole units or units whole workers with few idle,
-/// the cut is made there: nobody has partial results of two units. In the second case segment_cost_tokens is not used.
+/// cut, by that much and a segment's cost. Segments of units that 16 or more workers share cost five times as much: who
+/// has the ends of two of them joins and merges twice, and should be there first. A run has at most two partial
+/// segments: its first and its last. Where all rows that are not empty are alike, and workers can have whole units or
+/// units whole workers with few idle, the cut is made there: nobody has partial results of two units. In the second
+/// case segment_cost_tokens is not used.
 class StreamCut {
  public:
   StreamCut() = default;
@@ -47,11 +49,13 @@ class StreamCut {
 
  private:
   void sum_costs();
+  [[nodiscard]] std::int64_t segment_cost(std::int32_t row_tokens) const noexcept;
 
   int num_kv_heads_ = 0;
   int num_workers_ = 0;
   int tile_tokens_ = 0;
   int segment_cost_tokens_ = 0;
+  std::int64_t long_row_ = 0;  // from so many tokens on, segments cost more
   int uncut_tokens_ = 0;
   std::int64_t run_tokens_ = 0;   // of each run, in cost
   std::int64_t longer_runs_ = 0;  // the first of them, longer by one

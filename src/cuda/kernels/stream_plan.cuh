@@ -20,6 +20,9 @@ struct Sharers {
 /// A plan in 32 or 64 bits: see arith/stream.hpp.
 template <class Int>
 class StreamPlan {
+  using SegmentCost = arith::SegmentCost<Int>;
+  static constexpr Int kNoRow = SegmentCost().long_row;
+
  public:
   struct Shared {
     Int before[kMaxWarps * 32];  // of a thread's rows
@@ -36,27 +39,33 @@ class StreamPlan {
         rows_(rows),
         shared_(shared),
         tile_(static_cast<Int>(stream.tile_tokens.value)),
-        segment_cost_(stream.segment_cost_tokens) {}
+        segment_cost_{stream.segment_cost_tokens, kNoRow} {}
 
   /// For the whole CTA, before all else.
   __device__ __forceinline__ void make() {
     Alike rows_alike;
-    if (__builtin_expect(step_.batch > kWarpRows, 0)) {
-      const Sum sum = sum_in_cta(step_, segment_cost_, shared_);
-      total_ = sum.total;
-      rows_per_thread_ = sum.rows_per_thread;
-      rows_alike = sum.alike;
-    } else {
-      rows_alike = sum_in_warp();
+    arith::StepCut<Int> cut;
+#pragma unroll 1
+    while (true) {
+      if (__builtin_expect(step_.batch > kWarpRows, 0)) {
+        const Sum sum = sum_in_cta(step_, segment_cost_, shared_);
+        total_ = sum.total;
+        rows_per_thread_ = sum.rows_per_thread;
+        rows_alike = sum.alike;
+      } else {
+        rows_alike = sum_in_warp();
+      }
+      cut = rows_alike.live == step_.batch || rows_alike.tokens == 0
+                ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units, stream_.whole,
+                                       segment_cost_.tokens, stream_.workers, static_cast<Int>(stream_.min_run_tokens))
+                : cut_some_rows(total_, rows_alike, step_, stream_);
+      // At most once more.
+      if (__builtin_expect(!has_row_of(cut.long_row(), rows_alike) || segment_cost_.long_row != kNoRow, 1)) break;
+      segment_cost_.long_row = cut.long_row();
     }
     has_empty_rows_ = rows_alike.live < step_.batch;
-    const arith::StepCut<Int> cut =
-        rows_alike.live == step_.batch || rows_alike.tokens == 0
-            ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units, stream_.whole,
-                                   segment_cost_, stream_.workers, static_cast<Int>(stream_.min_run_tokens))
-            : cut_some_rows(total_, rows_alike, step_, stream_);
     ctas_ = cut.runs;
-    if (cut.segment_cost != segment_cost_) resum(cut.segment_cost, rows_alike.tokens);
+    if (cut.segment_cost != segment_cost_.tokens) resum(cut.segment_cost, rows_alike.tokens);
   }
 
   /// Whether there are rows without tokens. The same for the whole CTA.
@@ -74,10 +83,11 @@ class StreamPlan {
 
     const bool past_end = at >= total_;
     const CostedRow row = find(past_end ? 0 : at);
-    const arith::UnitPlace unit = arith::place_in_row<Int>(past_end ? 0 : at - row.before, row.tokens, segment_cost_,
-                                                           stream_.tile_tokens, static_cast<Int>(stream_.uncut_tokens));
+    const arith::UnitPlace unit =
+        arith::place_in_row<Int>(past_end ? 0 : at - row.before, row.tokens, segment_cost_.of(row.tokens),
+                                 stream_.tile_tokens, static_cast<Int>(stream_.uncut_tokens));
     End end{{row.row, unit.head, static_cast<int>(unit.tile * tile_), row.tokens},
-            row.before + unit.head * (row.tokens + segment_cost_)};
+            row.before + unit.head * (row.tokens + segment_cost_.of(row.tokens))};
     const Row next = rows_.next(row.row);
     if (unit.head == step_.num_units) end.place = {next.row, 0, 0, next.tokens};  // nearer than its row's last tile
     if (past_end) end.place = {step_.batch, 0, 0, 0};
@@ -91,7 +101,8 @@ class StreamPlan {
     not_before(ctas.base);  // the first loads are under way, and do not wait for this
     const auto owner = [&](Int t) {
       return static_cast<int>(
-          ctas.owner(end.unit_begin + arith::last_cost_of_tile<Int>(t, end.place.tokens, segment_cost_, tile_)));
+          ctas.owner(end.unit_begin +
+                     arith::last_cost_of_tile<Int>(t, end.place.tokens, segment_cost_.of(end.place.tokens), tile_)));
     };
     const int first = owner(0);
     return {first, owner(stream_.tile_tokens.divide(static_cast<Int>(end.place.tokens - 1))) - first + 1};
@@ -104,9 +115,14 @@ class StreamPlan {
     Int before;
   };
   struct Alike {
-    int tokens;  // of every row that is not empty; 0: they differ
-    int live;    // rows that are not empty
+    int tokens;   // of every row that is not empty; 0: they differ
+    int live;     // rows that are not empty
+    int longest;  // of more than 32
   };
+  /// Or a longer one.
+  __device__ __forceinline__ bool has_row_of(Int tokens, const Alike& alike) const {
+    return step_.batch <= 32 ? __any_sync(kAllLanes, rows_.own_tokens() >= tokens) != 0 : alike.longest >= tokens;
+  }
 
   __device__ __forceinline__ static Int sum_of_lanes(Int x) {
     if constexpr (sizeof(Int) == 4) return __reduce_add_sync(kAllLanes, x);
@@ -129,17 +145,17 @@ class StreamPlan {
 #pragma unroll
       for (int j = 0; j < kLaneRows; ++j) {
         const int tokens = rows_.own_tokens(j);
-        mine += arith::row_cost<Int>(tokens, step_.num_units, segment_cost_);
+        mine += arith::row_cost<Int>(tokens, step_.num_units, segment_cost_.of(tokens));
         if (tokens > 0) shortest = min(shortest, tokens);
         longest = max(longest, tokens);
         live += tokens > 0 ? 1 : 0;
       }
       shortest = __reduce_min_sync(kAllLanes, shortest);
       longest = __reduce_max_sync(kAllLanes, longest);
-      alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live)};
+      alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live), longest};
     } else {
-      alike = {rows_.alike(), rows_.num_live()};
-      mine = arith::row_cost<Int>(rows_.own_tokens(), step_.num_units, segment_cost_);
+      alike = {rows_.alike(), rows_.num_live(), 0};
+      mine = arith::row_cost<Int>(rows_.own_tokens(), step_.num_units, segment_cost_.of(rows_.own_tokens()));
       if (step_.batch == 1) {
         total_ = __shfl_sync(kAllLanes, mine, 0);
         return alike;
@@ -163,8 +179,9 @@ class StreamPlan {
 
   /// Of rows that are alike, once their segments' constant is another.
   __device__ __forceinline__ void resum(Int segment_cost, int tokens) {
-    const Int before = step_.num_units * (tokens + segment_cost_), after = step_.num_units * (tokens + segment_cost);
-    segment_cost_ = segment_cost;
+    const Int before = step_.num_units * (tokens + segment_cost_.tokens),
+              after = step_.num_units * (tokens + segment_cost);
+    segment_cost_.tokens = segment_cost;
     total_ = ctas_.total;
     if (step_.batch == 1) return;
     if (__builtin_expect(step_.batch <= 32, 1)) {
@@ -198,7 +215,8 @@ class StreamPlan {
 #pragma unroll
       for (int j = 1; j < kLaneRows; ++j) {
         const int tokens = __shfl_sync(kAllLanes, rows_.own_tokens(j), lane);
-        const Int after = found.before + arith::row_cost<Int>(found.tokens, step_.num_units, segment_cost_);
+        const Int after =
+            found.before + arith::row_cost<Int>(found.tokens, step_.num_units, segment_cost_.of(found.tokens));
         if (found.row == lane * kLaneRows + j - 1 && after <= at) found = {found.row + 1, tokens, after};
       }
     }
@@ -213,16 +231,16 @@ class StreamPlan {
     int rows_per_thread;
     Alike alike;
   };
-  __device__ __noinline__ static Sum sum_in_cta(const StepParams& step, Int segment_cost, Shared& shared) {
+  __device__ __noinline__ static Sum sum_in_cta(const StepParams& step, SegmentCost segment_cost, Shared& shared) {
     const int threads = static_cast<int>(blockDim.x), warp = static_cast<int>(threadIdx.x) >> 5;
-    Sum sum{0, (step.batch + threads - 1) / threads, {0, 0}};
+    Sum sum{0, (step.batch + threads - 1) / threads, {0, 0, 0}};
     const int first = static_cast<int>(threadIdx.x) * sum.rows_per_thread;
     Int mine = 0;
     int shortest = INT_MAX, longest = 0, live = 0;
 #pragma unroll 4
     for (int row = first; row < min(first + sum.rows_per_thread, step.batch); ++row) {
       const int tokens = StepRows::load(step, shared.tokens, row);
-      mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
+      mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost.of(tokens));
       if (tokens > 0) shortest = min(shortest, tokens);
       longest = max(longest, tokens);
       live += tokens > 0 ? 1 : 0;
@@ -247,13 +265,14 @@ class StreamPlan {
     longest = __reduce_max_sync(kAllLanes, shared.warp_longest[other]);
     sum.alike.live = __reduce_add_sync(kAllLanes, lane_id() < warps ? shared.warp_live[other] : 0);
     sum.alike.tokens = shortest == longest ? longest : 0;
+    sum.alike.longest = longest;
     shared.before[threadIdx.x] = before_warp + through - mine;
     __syncthreads();
     return sum;
   }
 
-  __device__ __noinline__ static CostedRow find_in_cta(const StepParams& step, Int segment_cost, const Shared& shared,
-                                                       int rows_per_thread, Int at) {
+  __device__ __noinline__ static CostedRow find_in_cta(const StepParams& step, SegmentCost segment_cost,
+                                                       const Shared& shared, int rows_per_thread, Int at) {
     const int threads = static_cast<int>(blockDim.x);
     int thread = 0;
 #pragma unroll 1
@@ -266,7 +285,7 @@ class StreamPlan {
     for (int row = found.row; row < stop && before <= at; ++row) {
       const int tokens = StepRows::tokens(step, shared.tokens, row);
       if (tokens > 0) found = {row, tokens, before};
-      before += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
+      before += arith::row_cost<Int>(tokens, step.num_units, segment_cost.of(tokens));
     }
     return found;
   }
@@ -276,7 +295,7 @@ class StreamPlan {
   const StepRows& rows_;
   Shared& shared_;
   Int tile_;
-  Int segment_cost_;
+  SegmentCost segment_cost_;
   Int total_ = 0;
   arith::Runs<Int> ctas_;
   bool has_empty_rows_ = false;
