@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 namespace pkv {
@@ -54,20 +55,18 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
     longest = std::max(longest, lengths_[row]);
     ++live;
   }
-  sum_costs();
   const std::int64_t units = live * num_kv_heads;
   const std::int64_t least = std::max(options.min_run_tokens, tile_tokens_);
-  const auto cut_anew = [&] {
-    return arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
-                                         arith::WholeUnits(units, num_workers_), segment_cost_tokens_,
-                                         arith::Divisor(num_workers_), least);
-  };
-  auto cut = cut_anew();
-  if (longest >= cut.long_row()) {
-    long_row_ = cut.long_row();
-    sum_costs();
-    cut = cut_anew();
+  const arith::Divisor workers(num_workers_);
+  using SegmentCost = arith::SegmentCost<std::int64_t>;
+  if (shortest != longest && lengths.size() <= SegmentCost::kMostRows) {
+    const std::int64_t tokens = std::accumulate(lengths_.begin(), lengths_.end(), std::int64_t{0});
+    long_row_ = SegmentCost::long_row_of(tokens * num_kv_heads, workers, least);
   }
+  sum_costs();
+  const auto cut =
+      arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
+                                    arith::WholeUnits(units, num_workers_), segment_cost_tokens_, workers, least);
   run_tokens_ = cut.runs.base;
   longer_runs_ = cut.runs.longer;
   if (cut.segment_cost != segment_cost_tokens_) {

@@ -21,7 +21,7 @@ struct Sharers {
 template <class Int>
 class StreamPlan {
   using SegmentCost = arith::SegmentCost<Int>;
-  static constexpr Int kNoRow = SegmentCost().long_row;
+  static_assert(SegmentCost::kMostRows == kWarpRows);
 
  public:
   struct Shared {
@@ -39,31 +39,25 @@ class StreamPlan {
         rows_(rows),
         shared_(shared),
         tile_(static_cast<Int>(stream.tile_tokens.value)),
-        segment_cost_{stream.segment_cost_tokens, kNoRow} {}
+        segment_cost_{stream.segment_cost_tokens} {}
 
   /// For the whole CTA, before all else.
   __device__ __forceinline__ void make() {
     Alike rows_alike;
-    arith::StepCut<Int> cut;
-#pragma unroll 1
-    while (true) {
-      if (__builtin_expect(step_.batch > kWarpRows, 0)) {
-        const Sum sum = sum_in_cta(step_, segment_cost_, shared_);
-        total_ = sum.total;
-        rows_per_thread_ = sum.rows_per_thread;
-        rows_alike = sum.alike;
-      } else {
-        rows_alike = sum_in_warp();
-      }
-      cut = rows_alike.live == step_.batch || rows_alike.tokens == 0
-                ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units, stream_.whole,
-                                       segment_cost_.tokens, stream_.workers, static_cast<Int>(stream_.min_run_tokens))
-                : cut_some_rows(total_, rows_alike, step_, stream_);
-      // At most once more.
-      if (__builtin_expect(!has_row_of(cut.long_row(), rows_alike) || segment_cost_.long_row != kNoRow, 1)) break;
-      segment_cost_.long_row = cut.long_row();
+    if (__builtin_expect(step_.batch > kWarpRows, 0)) {
+      const Sum sum = sum_in_cta(step_, segment_cost_.tokens, shared_);
+      total_ = sum.total;
+      rows_per_thread_ = sum.rows_per_thread;
+      rows_alike = sum.alike;
+    } else {
+      rows_alike = sum_in_warp();
     }
     has_empty_rows_ = rows_alike.live < step_.batch;
+    const arith::StepCut<Int> cut =
+        rows_alike.live == step_.batch || rows_alike.tokens == 0
+            ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units, stream_.whole,
+                                   segment_cost_.tokens, stream_.workers, static_cast<Int>(stream_.min_run_tokens))
+            : cut_some_rows(total_, rows_alike, step_, stream_);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_.tokens) resum(cut.segment_cost, rows_alike.tokens);
   }
@@ -115,15 +109,9 @@ class StreamPlan {
     Int before;
   };
   struct Alike {
-    int tokens;   // of every row that is not empty; 0: they differ
-    int live;     // rows that are not empty
-    int longest;  // of more than 32
+    int tokens;  // of every row that is not empty; 0: they differ
+    int live;    // rows that are not empty
   };
-  /// Or a longer one.
-  __device__ __forceinline__ bool has_row_of(Int tokens, const Alike& alike) const {
-    return step_.batch <= 32 ? __any_sync(kAllLanes, rows_.own_tokens() >= tokens) != 0 : alike.longest >= tokens;
-  }
-
   __device__ __forceinline__ static Int sum_of_lanes(Int x) {
     if constexpr (sizeof(Int) == 4) return __reduce_add_sync(kAllLanes, x);
     return __shfl_sync(kAllLanes, inclusive_sum(x), 31);
@@ -140,32 +128,45 @@ class StreamPlan {
   __device__ __forceinline__ Alike sum_in_warp() {
     Alike alike;
     Int mine = 0;
+    const auto find_long_rows = [&](Int own_tokens) {
+      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes(own_tokens) * step_.num_units, stream_.workers,
+                                                        static_cast<Int>(stream_.min_run_tokens));
+    };
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
       int shortest = INT_MAX, longest = 0, live = 0;
+      Int own = 0;
 #pragma unroll
       for (int j = 0; j < kLaneRows; ++j) {
         const int tokens = rows_.own_tokens(j);
-        mine += arith::row_cost<Int>(tokens, step_.num_units, segment_cost_.of(tokens));
         if (tokens > 0) shortest = min(shortest, tokens);
         longest = max(longest, tokens);
         live += tokens > 0 ? 1 : 0;
+        own += tokens;
       }
       shortest = __reduce_min_sync(kAllLanes, shortest);
       longest = __reduce_max_sync(kAllLanes, longest);
-      alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live), longest};
+      alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live)};
+      if (alike.tokens == 0) find_long_rows(own);
+#pragma unroll
+      for (int j = 0; j < kLaneRows; ++j) mine += own_cost(j);
     } else {
-      alike = {rows_.alike(), rows_.num_live(), 0};
-      mine = arith::row_cost<Int>(rows_.own_tokens(), step_.num_units, segment_cost_.of(rows_.own_tokens()));
+      alike = {rows_.alike(), rows_.num_live()};
       if (step_.batch == 1) {
-        total_ = __shfl_sync(kAllLanes, mine, 0);
+        total_ = __shfl_sync(kAllLanes, own_cost(0), 0);
         return alike;
       }
+      if (alike.tokens == 0) find_long_rows(rows_.own_tokens());
+      mine = own_cost(0);
     }
     const int lanes = rows_.num_lanes();
     const Int through = inclusive_sum(mine, lanes);
     total_ = __shfl_sync(kAllLanes, through, lanes - 1);
     before_ = lane_id() < lanes ? through - mine : total_;
     return alike;
+  }
+
+  __device__ __forceinline__ Int own_cost(int j) const {
+    return arith::row_cost<Int>(rows_.own_tokens(j), step_.num_units, segment_cost_.of(rows_.own_tokens(j)));
   }
 
   /// Of rows that are alike but for empty ones.
@@ -199,7 +200,7 @@ class StreamPlan {
   /// or before it, which is not empty, for the next one begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
     if (__builtin_expect(step_.batch > kWarpRows, 0))
-      return find_in_cta(step_, segment_cost_, shared_, rows_per_thread_, at);
+      return find_in_cta(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
     int lane = 0;
     if (step_.batch > 1) {
       // All at once, instead of a search of five steps, each of which waits for the one before.
@@ -231,16 +232,16 @@ class StreamPlan {
     int rows_per_thread;
     Alike alike;
   };
-  __device__ __noinline__ static Sum sum_in_cta(const StepParams& step, SegmentCost segment_cost, Shared& shared) {
+  __device__ __noinline__ static Sum sum_in_cta(const StepParams& step, Int segment_cost, Shared& shared) {
     const int threads = static_cast<int>(blockDim.x), warp = static_cast<int>(threadIdx.x) >> 5;
-    Sum sum{0, (step.batch + threads - 1) / threads, {0, 0, 0}};
+    Sum sum{0, (step.batch + threads - 1) / threads, {0, 0}};
     const int first = static_cast<int>(threadIdx.x) * sum.rows_per_thread;
     Int mine = 0;
     int shortest = INT_MAX, longest = 0, live = 0;
 #pragma unroll 4
     for (int row = first; row < min(first + sum.rows_per_thread, step.batch); ++row) {
       const int tokens = StepRows::load(step, shared.tokens, row);
-      mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost.of(tokens));
+      mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
       if (tokens > 0) shortest = min(shortest, tokens);
       longest = max(longest, tokens);
       live += tokens > 0 ? 1 : 0;
@@ -265,14 +266,13 @@ class StreamPlan {
     longest = __reduce_max_sync(kAllLanes, shared.warp_longest[other]);
     sum.alike.live = __reduce_add_sync(kAllLanes, lane_id() < warps ? shared.warp_live[other] : 0);
     sum.alike.tokens = shortest == longest ? longest : 0;
-    sum.alike.longest = longest;
     shared.before[threadIdx.x] = before_warp + through - mine;
     __syncthreads();
     return sum;
   }
 
-  __device__ __noinline__ static CostedRow find_in_cta(const StepParams& step, SegmentCost segment_cost,
-                                                       const Shared& shared, int rows_per_thread, Int at) {
+  __device__ __noinline__ static CostedRow find_in_cta(const StepParams& step, Int segment_cost, const Shared& shared,
+                                                       int rows_per_thread, Int at) {
     const int threads = static_cast<int>(blockDim.x);
     int thread = 0;
 #pragma unroll 1
@@ -285,7 +285,7 @@ class StreamPlan {
     for (int row = found.row; row < stop && before <= at; ++row) {
       const int tokens = StepRows::tokens(step, shared.tokens, row);
       if (tokens > 0) found = {row, tokens, before};
-      before += arith::row_cost<Int>(tokens, step.num_units, segment_cost.of(tokens));
+      before += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
     }
     return found;
   }

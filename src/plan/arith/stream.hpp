@@ -14,22 +14,6 @@
 
 namespace pkv::arith {
 
-/// What beginning a segment costs. A worker with the ends of two units joins and merges twice, and if many others share
-/// these, long after them: units that many share cost more, so that it is there before them. By how much is paid by
-/// all, and so it is only for few units.
-template <class Int>
-struct SegmentCost {
-  static constexpr Int kMany = 16;  ///< sharers
-  static constexpr Int kMore = 5;   ///< times as much
-
-  Int tokens = 0;
-  Int long_row = std::numeric_limits<Int>::max();  ///< rows of so many tokens have units that many share
-
-  [[nodiscard]] PKV_HOST_DEVICE constexpr Int of(Int row_tokens) const {
-    return row_tokens >= long_row ? kMore * tokens : tokens;
-  }
-};
-
 /// Cost of all units of a row.
 template <class Int>
 PKV_HOST_DEVICE constexpr Int row_cost(Int tokens, Int heads, Int segment_cost) {
@@ -99,18 +83,34 @@ struct Runs {
   }
 };
 
+/// What beginning a segment costs. A worker with the ends of two units joins and merges twice, and if many others share
+/// these, long after them: units that many share cost more, so that it is there before them. By how much is paid by
+/// all, and so it is only for few units.
+template <class Int>
+struct SegmentCost {
+  static constexpr Int kMany = 16;                ///< sharers
+  static constexpr Int kMore = 5;                 ///< times as much
+  static constexpr std::int32_t kMostRows = 128;  ///< with more, and with rows that are alike, no row is long
+
+  Int tokens = 0;
+  Int long_row = std::numeric_limits<Int>::max();  ///< rows of so many tokens have units that many share
+
+  /// `all_tokens`: of all units of the step.
+  [[nodiscard]] PKV_HOST_DEVICE constexpr static Int long_row_of(Int all_tokens, const Divisor& workers, Int least) {
+    const Int run = workers.divide(all_tokens), longer = run > least ? run : least;
+    constexpr Int kNone = std::numeric_limits<Int>::max();
+    return longer > kNone / kMany ? kNone : kMany * longer;
+  }
+  [[nodiscard]] PKV_HOST_DEVICE constexpr Int of(Int row_tokens) const {
+    return row_tokens >= long_row ? kMore * tokens : tokens;
+  }
+};
+
 /// The runs of a step, and the constant of its segments.
 template <class Int>
 struct StepCut {
   Runs<Int> runs;
   Int segment_cost = 0;
-  bool whole = false;  ///< workers have whole units, or units whole workers
-
-  /// For SegmentCost.
-  [[nodiscard]] PKV_HOST_DEVICE constexpr Int long_row() const {
-    constexpr Int kNone = std::numeric_limits<Int>::max(), kMany = SegmentCost<Int>::kMany;
-    return whole || runs.base > kNone / kMany ? kNone : kMany * runs.base;
-  }
 };
 
 /// `tokens`: of every row that is not empty, if they are all alike; else 0. `total`: the step's cost with this
@@ -119,19 +119,18 @@ template <class Int>
 PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units, const WholeUnits& whole,
                                                 Int segment_cost, const Divisor& workers, Int least) {
   if (tokens > 0 && whole.units_per_worker > 0)
-    return {Runs<Int>::exact(total, static_cast<Int>(whole.units_per_worker) * (tokens + segment_cost)), segment_cost,
-            true};
+    return {Runs<Int>::exact(total, static_cast<Int>(whole.units_per_worker) * (tokens + segment_cost)), segment_cost};
   if (tokens > 0 && whole.shares_units) {
     // The least constant that lets every unit begin with a worker.
     const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
     const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
-    if (each >= least) return {Runs<Int>::exact(padded * units, each), padded - tokens, true};
+    if (each >= least) return {Runs<Int>::exact(padded * units, each), padded - tokens};
     // Fewer workers a unit, so that their runs are long enough; a unit that is shorter still has one of its own.
     const Int enough = small_quotient<Int>(tokens, least), fewer = enough > 1 ? enough : 1;
     const Int longer = small_quotient<Int>(tokens - 1, fewer) + 1;
-    return {Runs<Int>::exact(longer * fewer * units, longer), longer * fewer - tokens, true};
+    return {Runs<Int>::exact(longer * fewer * units, longer), longer * fewer - tokens};
   }
-  return {Runs<Int>(total, workers, least), segment_cost, false};
+  return {Runs<Int>(total, workers, least), segment_cost};
 }
 
 struct UnitPlace {
