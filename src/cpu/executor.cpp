@@ -45,7 +45,9 @@ CpuPreparedStep::CpuPreparedStep(std::shared_ptr<CpuContext> context, const Step
   args_.group_size = step_.shape.group_size();
   args_.head_dim = step_.shape.head_dim;
   args_.block_tokens = DecodeArgs::block_tokens_for(std::int64_t{step_.shape.head_dim} * size_bytes(step_.dtype));
-  args_.ask_twice = drops_prefetches();
+  // Three eighths of a block, 6 KiB: nearer is late, further away asks for more than the first level keeps.
+  args_.ask_near = args_.block_tokens * 3 / 8;
+  args_.ask_far = drops_prefetches() ? 2 * args_.ask_near : 0;
   args_.scale = static_cast<float>(step_.shape.scale());
 
   for (std::int32_t row = 0; row < plan_.batch(); ++row)
@@ -97,10 +99,8 @@ void CpuPreparedStep::bind(const Layer& layer) {
 }
 
 void CpuPreparedStep::write_empty_rows() {
-  float* zeros = scratch_.front().states.front().acc;
-  std::fill_n(zeros, args_.head_dim, 0.0f);
   for (const std::int32_t row : empty_rows_)
-    for (int h = 0; h < step_.shape.num_q_heads; ++h) write_output(args_, row, h, zeros, 0.0f, 0.0f);
+    for (int h = 0; h < step_.shape.num_q_heads; ++h) write_nothing_attended(args_, row, h);
 }
 
 void CpuPreparedStep::execute(const Launch& launch) {

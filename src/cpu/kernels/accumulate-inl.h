@@ -15,17 +15,23 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// Elements [at, at + kVectors * kLanes) of acc.
-template <class T, int kVectors>
-HWY_INLINE void accumulate_slice(const VectorWindow& values, int at, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, Prefetcher<T>& prefetcher) {
+/// Tokens that are added to one slice of acc before the next: few, so that V is read nearly in its own order.
+inline constexpr int kSliceTokens = 16;
+
+/// Elements [at, at + kVectors * kLanes) of acc, tokens [begin, end); the same of the vectors ahead is asked for if
+/// kAsk.
+template <class T, int kVectors, bool kAsk, bool kTwice>
+HWY_INLINE void accumulate_slice(const VectorList& values, int begin, int end, int at, int head_dim,
+                                 const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker<kTwice>& asker) {
   const Floats df;
+  constexpr int kBytes = kVectors * kLanes * static_cast<int>(sizeof(T));
+  const int at_bytes = at * static_cast<int>(sizeof(T));
   FloatVec sums[kChunkHeads][kVectors];
   for (int h = 0; h < kChunkHeads; ++h)
     for (int i = 0; i < kVectors; ++i) sums[h][i] = hn::Load(df, acc + h * head_dim + at + i * kLanes);
-  for (int t = 0; t < values.tokens(); ++t) {
-    prefetcher.step();
-    const T* HWY_RESTRICT v = reinterpret_cast<const T*>(values[t]) + at;
+  for (int t = begin; t < end; ++t) {
+    if (kAsk) asker.template ask<kBytes>();
+    const T* HWY_RESTRICT v = reinterpret_cast<const T*>(opaque(values[t] + at_bytes));
     FloatVec v_vector[kVectors];
     for (int i = 0; i < kVectors; ++i) v_vector[i] = load_wide(v + i * kLanes);
     for (int h = 0; h < kChunkHeads; ++h) {
@@ -37,15 +43,31 @@ HWY_INLINE void accumulate_slice(const VectorWindow& values, int at, int head_di
     for (int i = 0; i < kVectors; ++i) hn::Store(sums[h][i], df, acc + h * head_dim + at + i * kLanes);
 }
 
-/// acc[h] += sum over the block's tokens of weights[t, h] * v[t].
-template <class T>
-HWY_INLINE void accumulate_block(const VectorWindow& values, int head_dim, const float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT acc, Prefetcher<T>& prefetcher) {
+template <class T, bool kAsk, bool kTwice>
+HWY_INLINE void accumulate_tokens(const VectorList& values, int begin, int end, int head_dim,
+                                  const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker<kTwice>& asker) {
   constexpr int kSlice = kVectorsAtOnce * kLanes;
   int at = 0;
   for (; at + kSlice <= head_dim; at += kSlice)
-    accumulate_slice<T, kVectorsAtOnce>(values, at, head_dim, weights, acc, prefetcher);
-  for (; at < head_dim; at += kLanes) accumulate_slice<T, 1>(values, at, head_dim, weights, acc, prefetcher);
+    accumulate_slice<T, kVectorsAtOnce, kAsk>(values, begin, end, at, head_dim, weights, acc, asker);
+  for (; at < head_dim; at += kLanes)
+    accumulate_slice<T, 1, kAsk>(values, begin, end, at, head_dim, weights, acc, asker);
+}
+
+/// acc[c, h] += sum over the stretch's tokens of weights[c, t, h] * v[t].
+template <class T, bool kTwice>
+HWY_NOINLINE void accumulate_stretch(const Stretch& stretch, const DecodeArgs& args, const float* HWY_RESTRICT weights,
+                                     float* HWY_RESTRICT acc) {
+  const VectorList values = stretch.here;
+  Asker<kTwice> asker(stretch, args.head_dim * static_cast<int>(sizeof(T)));
+  weights += stretch.begin * kChunkHeads;
+  for (int begin = 0; begin < values.tokens; begin += kSliceTokens) {
+    const int end = std::min(begin + kSliceTokens, values.tokens);
+    accumulate_tokens<T, true>(values, begin, end, args.head_dim, weights, acc, asker);
+    for (int c = 1; c < args.num_chunks(); ++c)
+      accumulate_tokens<T, false>(values, begin, end, args.head_dim, weights + c * args.chunk_scores(),
+                                  acc + c * args.chunk_floats(), asker);
+  }
 }
 
 }  // namespace HWY_NAMESPACE

@@ -18,12 +18,20 @@ inline constexpr int kMaxTogether = 8;
 /// The same consecutive tokens of segments that go together, in any order.
 struct TokenBlock {
   const Segment* segments = nullptr;
-  int lanes = 0;                        ///< segments that go together; 0: there is no block
-  int tokens = 0;                       ///< of each
-  bool first = false;                   ///< of its segments
-  bool last = false;                    ///< of its segments
-  const char* k[kMaxBlockTokens] = {};  ///< vectors of the first segment's KV head
-  const char* v[kMaxBlockTokens] = {};
+  int lanes = 0;       ///< segments that go together; 0: there is no block
+  int tokens = 0;      ///< of each
+  bool first = false;  ///< of its segments
+  bool last = false;   ///< of its segments
+  /// Vectors of the first segment's KV head, the last one repeated up to places(), then those of the head after it,
+  /// whose last one is repeated to the end.
+  const char* k[3 * kMaxBlockTokens] = {};
+  const char* v[3 * kMaxBlockTokens] = {};
+
+  /// The kernels take tokens by fours.
+  [[nodiscard]] static int places_for(int tokens) noexcept {
+    return (tokens + kTokensAtOnce - 1) / kTokensAtOnce * kTokensAtOnce;
+  }
+  [[nodiscard]] int places() const noexcept { return places_for(tokens); }
 };
 
 class BlockCursor {
@@ -90,6 +98,15 @@ class BlockCursor {
         if (at >= block.tokens) at -= block.tokens - 1;
       }
     }
+    continue_list(block.k, block.tokens, args_.k.head_bytes);
+    continue_list(block.v, block.tokens, args_.v.head_bytes);
+  }
+
+  static void continue_list(const char** list, int tokens, std::ptrdiff_t head_bytes) noexcept {
+    const int places = TokenBlock::places_for(tokens);
+    std::fill(list + tokens, list + places, list[tokens - 1]);
+    for (int i = 0; i < places; ++i) list[places + i] = list[i] + head_bytes;
+    std::fill_n(list + 2 * places, kMaxBlockTokens, list[2 * places - 1]);
   }
 
   const DecodeArgs& args_;

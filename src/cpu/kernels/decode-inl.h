@@ -8,26 +8,26 @@
 #endif
 
 #include "kernels/accumulate-inl.h"
-#include "kernels/output.hpp"
+#include "kernels/output-inl.h"
 #include "kernels/scores-inl.h"
 #include "kernels/softmax-inl.h"
 
 #include <algorithm>
 #include <limits>
+#include <numbers>
 #include <utility>
 
 HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// q of the segment's group, widened, scaled and laid out for block_scores.
+/// q of the segment's group, widened, scaled so that weights are powers of two, and laid out for stretch_scores.
 template <class T>
 HWY_NOINLINE void load_queries(const DecodeArgs& args, const Segment& segment, SoftmaxState& state) {
   const Floats df;
-  const FloatVec scale = hn::Set(df, args.scale);
-  const std::int64_t chunk_floats = std::int64_t{kChunkHeads} * args.head_dim;
+  const FloatVec scale = hn::Set(df, args.scale * std::numbers::log2e_v<float>);
   for (int g = 0; g < args.num_chunks() * kChunkHeads; ++g) {
-    float* HWY_RESTRICT q = state.q + g / kChunkHeads * chunk_floats + g % kChunkHeads * kLanes;
+    float* HWY_RESTRICT q = state.q + g / kChunkHeads * args.chunk_floats() + g % kChunkHeads * kLanes;
     const bool real = g < args.group_size;
     const T* HWY_RESTRICT source = nullptr;
     if (real) {
@@ -71,82 +71,78 @@ inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segm
 }
 
 /// The blocks of a worker, one after the other: K of all heads that go together, then V of all, as they lie in memory.
-template <class T>
+template <class T, bool kTwice>
 class BlockLoop {
  public:
   HWY_INLINE BlockLoop(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
-      : args_(args), scratch_(scratch), cursor_(args, segments), head_dim_(args.head_dim), chunks_(args.num_chunks()) {}
+      : args_(args), scratch_(scratch), cursor_(args, segments) {}
 
   HWY_INLINE void run() {
     TokenBlock* block = &scratch_.blocks[0];
     TokenBlock* next = &scratch_.blocks[1];
     cursor_.read(*block);
-    scratch_.window.reset(args_.block_tokens);
-    scratch_.window.advance(block->k, 0, block->tokens);
+    read_ahead(args_, {}, k_of(*block, 0), vector_bytes(), [](const Stretch&) {});
     while (block->lanes > 0) {
       cursor_.read(*next);
-      for (int lane = 0; lane < block->lanes; ++lane) {
-        if (lane + 1 < block->lanes)
-          scratch_.window.advance(block->k, (lane + 1) * args_.k.head_bytes, block->tokens);
-        else
-          scratch_.window.advance(block->v, 0, block->tokens);
-        score(*block, lane);
-      }
-      for (int lane = 0; lane < block->lanes; ++lane) {
-        if (lane + 1 < block->lanes)
-          scratch_.window.advance(block->v, (lane + 1) * args_.v.head_bytes, block->tokens);
-        else
-          scratch_.window.advance(next->k, 0, next->tokens);
-        accumulate(*block, lane);
-      }
+      const int last = block->lanes - 1;
+      // At the end nothing comes after; lists must hold addresses nevertheless.
+      VectorList after = next->lanes > 0 ? k_of(*next, 0) : v_of(*block, last);
+      if (next->lanes == 0) after.tokens = 0;
+      for (int lane = 0; lane <= last; ++lane)
+        score(*block, lane, lane < last ? k_of(*block, lane + 1) : v_of(*block, 0));
+      for (int lane = 0; lane <= last; ++lane) accumulate(*block, lane, lane < last ? v_of(*block, lane + 1) : after);
       std::swap(block, next);
     }
     ++scratch_.counts.workers;
   }
 
  private:
-  /// Scores of the window's K, and the weights that they make.
-  HWY_INLINE void score(const TokenBlock& block, int lane) {
+  /// Scores of K, and the weights that they make. Next, `next` will be read.
+  HWY_INLINE void score(const TokenBlock& block, int lane, const VectorList& next) {
     SoftmaxState& state = scratch_.states[lane];
     if (block.first) {
       load_queries<T>(args_, block.segments[lane], state);
       reset_state(args_, state);
     }
-    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_, args_.ask_twice);
-    for (int c = 0; c < chunks_; ++c) {
-      float* scores = state.scores + c * chunk_scores();
-      block_scores<T>(scratch_.window, head_dim_, state.q + c * chunk_floats(), scores, prefetcher);
-      block_weights<T>(block.tokens, head_dim_, scores, state.max + c * kChunkHeads, state.sum + c * kMaxLanes,
-                       state.acc + c * chunk_floats(), prefetcher);
-    }
-    prefetcher.finish();
+    read_ahead(args_, k_of(block, lane), next, vector_bytes(),
+               [&](const Stretch& stretch) { stretch_scores<T, kTwice>(stretch, args_, state.q, state.scores); });
+    for (int c = 0; c < args_.num_chunks(); ++c)
+      block_weights(block.tokens, args_.head_dim, state.scores + c * args_.chunk_scores(), state.max + c * kChunkHeads,
+                    state.sum + c * kMaxLanes, state.acc + c * args_.chunk_floats());
   }
 
-  /// Adds the window's V.
-  HWY_INLINE void accumulate(const TokenBlock& block, int lane) {
+  /// Adds V.
+  HWY_INLINE void accumulate(const TokenBlock& block, int lane, const VectorList& next) {
     SoftmaxState& state = scratch_.states[lane];
-    Prefetcher<T> prefetcher(scratch_.window, head_dim_, chunks_, args_.ask_twice);
-    for (int c = 0; c < chunks_; ++c)
-      accumulate_block<T>(scratch_.window, head_dim_, state.scores + c * chunk_scores(), state.acc + c * chunk_floats(),
-                          prefetcher);
-    prefetcher.finish();
+    read_ahead(args_, v_of(block, lane), next, vector_bytes(),
+               [&](const Stretch& stretch) { accumulate_stretch<T, kTwice>(stretch, args_, state.scores, state.acc); });
     scratch_.counts.kv_tokens += block.tokens;
     if (block.last) end_segment(args_, block.segments[lane], state, scratch_.counts);
   }
 
-  [[nodiscard]] HWY_INLINE std::int64_t chunk_scores() const { return std::int64_t{args_.block_tokens} * kChunkHeads; }
-  [[nodiscard]] HWY_INLINE std::int64_t chunk_floats() const { return std::int64_t{kChunkHeads} * head_dim_; }
+  [[nodiscard]] static HWY_INLINE VectorList list_of(const TokenBlock& block, const char* const* list, int lane,
+                                                     std::ptrdiff_t head_bytes) {
+    return {list, lane * head_bytes, block.tokens, (lane + 1 < block.lanes ? 2 : 1) * block.places()};
+  }
+  [[nodiscard]] HWY_INLINE VectorList k_of(const TokenBlock& block, int lane) const {
+    return list_of(block, block.k, lane, args_.k.head_bytes);
+  }
+  [[nodiscard]] HWY_INLINE VectorList v_of(const TokenBlock& block, int lane) const {
+    return list_of(block, block.v, lane, args_.v.head_bytes);
+  }
+  [[nodiscard]] HWY_INLINE int vector_bytes() const { return args_.head_dim * static_cast<int>(sizeof(T)); }
 
   const DecodeArgs& args_;
   Scratch& scratch_;
   BlockCursor cursor_;
-  const int head_dim_;
-  const int chunks_;
 };
 
 template <class T>
 void decode_worker(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch) {
-  BlockLoop<T>(args, segments, scratch).run();
+  if (args.ask_far > 0)
+    BlockLoop<T, true>(args, segments, scratch).run();
+  else
+    BlockLoop<T, false>(args, segments, scratch).run();
 }
 
 }  // namespace HWY_NAMESPACE

@@ -24,6 +24,8 @@ inline constexpr int kMaxBlockTokens = 128;
 /// Pieces of a full block that may be walked side by side, a token of each in turn: memory answers several streams of
 /// requests sooner than one.
 inline constexpr int kPieces = 4;
+/// Tokens that a block is filled up to a multiple of.
+inline constexpr int kTokensAtOnce = 4;
 /// FP32 lanes of the widest vector.
 inline constexpr int kMaxLanes = 16;
 
@@ -43,7 +45,8 @@ struct DecodeArgs {
   int group_size = 0;
   int head_dim = 0;
   int block_tokens = kBlockTokensUnit;  ///< tokens between two looks at the running maximum: block_tokens_for()
-  bool ask_twice = false;               ///< for every line of K and V: Prefetcher
+  int ask_near = 0;                     ///< vectors ahead of the one that is read, a multiple of four: Stretch
+  int ask_far = 0;                      ///< the same, asked for before; 0: not
   float scale = 1.0f;
   KvSource k;
   KvSource v;
@@ -58,6 +61,10 @@ struct DecodeArgs {
     return static_cast<int>(std::clamp<std::int64_t>(units * kBlockTokensUnit, kBlockTokensUnit, kMaxBlockTokens));
   }
   [[nodiscard]] int num_chunks() const noexcept { return (group_size + kChunkHeads - 1) / kChunkHeads; }
+  /// Of q, or acc, of a chunk.
+  [[nodiscard]] std::int64_t chunk_floats() const noexcept { return std::int64_t{kChunkHeads} * head_dim; }
+  /// Of a block and a chunk.
+  [[nodiscard]] std::int64_t chunk_scores() const noexcept { return std::int64_t{block_tokens} * kChunkHeads; }
   [[nodiscard]] std::int64_t slot_floats() const noexcept { return std::int64_t{group_size} * (head_dim + 2); }
   [[nodiscard]] float* slot(std::int32_t index) const noexcept { return slots + index * slot_floats(); }
   /// First element of a row and query head, in elements from q.data; the same for out.

@@ -44,6 +44,16 @@ HWY_INLINE FloatVec keep(FloatVec v) {
   return v;
 }
 
+/// `pointer`, of which nothing is known: GCC would work out parts of addresses ahead of a loop, more than there are
+/// registers for, and keep them in vector registers.
+template <class T>
+HWY_INLINE T* opaque(T* pointer) {
+#if HWY_COMPILER_GCC_ACTUAL
+  asm volatile("" : "+r"(pointer));  // NOLINT(hicpp-no-assembler): there are no instructions in it
+#endif
+  return pointer;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace pkv::detail
 HWY_AFTER_NAMESPACE();

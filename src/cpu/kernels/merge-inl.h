@@ -8,7 +8,7 @@
 #endif
 
 #include "kernels/load-inl.h"
-#include "kernels/output.hpp"
+#include "kernels/output-inl.h"
 #include "kernels/scratch.hpp"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ inline void merge_partials(const DecodeArgs& args, const Merge& merge, Scratch& 
       const float* HWY_RESTRICT partial = args.slot(slot);
       const float partial_sum = partial[group * (d + 1) + g];
       if (partial_sum == 0.0f) continue;  // the neutral state, whose maximum is -inf
-      const float weight = std::exp(partial[group * d + g] - max);
+      const float weight = std::exp2(partial[group * d + g] - max);
       sum += weight * partial_sum;
       const FloatVec weights = hn::Set(df, weight);
       for (int at = 0; at < d; at += kLanes)

@@ -1,4 +1,5 @@
-// Asks for the vectors that are read later, a line or two at a time, so that requests leave at the pace of the work.
+// The vectors of a block in the order of reading, and requests for those that are read later, a line or two at a time,
+// so that requests leave at the pace of the work.
 
 #if defined(PKV_CPU_KERNELS_PREFETCH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef PKV_CPU_KERNELS_PREFETCH_INL_H_
@@ -7,8 +8,8 @@
 #define PKV_CPU_KERNELS_PREFETCH_INL_H_
 #endif
 
+#include "kernels/block_cursor.hpp"
 #include "kernels/load-inl.h"
-#include "kernels/vector_window.hpp"
 
 #include <hwy/highway.h>
 
@@ -16,74 +17,95 @@ HWY_BEFORE_NAMESPACE();
 namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
-/// Asks for all that is read next, in its order, at the pace at which a block is read: each line half a block ahead,
-/// and on cores that drop requests which find their buffers full, a block ahead too.
-///
-/// Everything here is inlined by force: GCC takes a function that only prefetches for one without effect, and deletes
-/// the calls to it.
-template <class T>
-class Prefetcher {
- public:
-  /// The block is read `passes` times.
-  HWY_INLINE Prefetcher(const VectorWindow& window, int head_dim, int passes, bool twice)
-      : at_(window.data() + window.block_tokens() / 2),
-        last_(at_ + window.block_tokens()),
-        half_(window.block_tokens() / 2),
-        next_tokens_(window.next_tokens()),
-        vector_bytes_(head_dim * static_cast<int>(sizeof(T))),
-        steps_(passes * (kLineBytes > kStepBytes ? kLineBytes / kStepBytes : 1)),
-        twice_(twice),
-        wait_(steps_) {
-    open();
-  }
+inline constexpr int kLineBytes = 64;
 
-  /// For a step that reads kVectorsAtOnce vectors.
-  HWY_INLINE void step() {
-    if (--wait_ > 0) return;
-    wait_ = steps_;
-    ask();
+/// Everything that prefetches is inlined by force: GCC takes a function that only prefetches for one without effect,
+/// and deletes the calls to it.
+HWY_INLINE void ask_into_l1(const char* line) { __builtin_prefetch(line, 0, 3); }
+
+/// Vectors of one KV head.
+struct VectorList {
+  const char* const* at = nullptr;  ///< filled up to kMaxBlockTokens behind `known`
+  std::ptrdiff_t offset = 0;        ///< to be added to each
+  int tokens = 0;
+  int known = 0;  ///< of `at`, what is read in a row: the tokens, then what is read after them
+
+  [[nodiscard]] HWY_INLINE const char* operator[](std::ptrdiff_t i) const { return at[i] + offset; }
+  [[nodiscard]] HWY_INLINE VectorList from(int first) const {
+    return {at + first, offset, tokens - first, known - first};
   }
-  /// What step() has not asked for yet.
-  HWY_INLINE void finish() {
-    while (at_ < last_ - 2 * half_ + next_tokens_) ask();
+};
+
+/// A piece of a block: what is read, and as many vectors that are asked for meanwhile.
+struct Stretch {
+  VectorList here;
+  VectorList near;
+  VectorList far;
+  int begin = 0;  ///< of the piece within its block
+};
+
+/// Asks for the vectors ahead of a stretch in their order. Some cores drop requests that find their buffers full: there
+/// each line is asked for twice.
+template <bool kTwice>
+class Asker {
+ public:
+  HWY_INLINE Asker(const Stretch& stretch, int vector_bytes)
+      : near_(stretch.near.at),
+        far_(stretch.far.at),
+        near_offset_(stretch.near.offset),
+        far_offset_(stretch.far.offset),
+        vector_bytes_(vector_bytes) {}
+
+  /// The lines of the next kBytes.
+  template <int kBytes>
+  HWY_INLINE void ask() {
+    if (kBytes >= kLineBytes || at_ % kLineBytes == 0) {
+      const char* const near = *near_ + (near_offset_ + at_);
+      const char* const far = kTwice ? *far_ + (far_offset_ + at_) : nullptr;
+      for (int line = 0; line < kBytes; line += kLineBytes) {
+        if (kTwice) ask_into_l1(far + line);
+        ask_into_l1(near + line);
+      }
+    }
+    at_ += kBytes;
+    if (at_ < vector_bytes_) return;
+    at_ = 0;
+    ++near_;
+    ++far_;
   }
 
  private:
-  HWY_INLINE void open() {
-    near_ = at_[0];
-    far_ = at_[half_];
-    end_ = near_ + vector_bytes_;
-  }
-  HWY_INLINE void ask() {
-    for (int i = 0; i < kAskBytes; i += kLineBytes) {
-      if (twice_) __builtin_prefetch(far_ + i, 0, kIntoL2);
-      __builtin_prefetch(near_ + i, 0, kIntoL1);
-    }
-    near_ += kAskBytes;
-    far_ += kAskBytes;
-    if (near_ < end_) return;
-    if (at_ < last_) ++at_;
-    open();
-  }
-
-  static constexpr int kLineBytes = 64;
-  static constexpr int kStepBytes = kVectorsAtOnce * kLanes * static_cast<int>(sizeof(T));
-  static constexpr int kAskBytes = kStepBytes > kLineBytes ? kStepBytes : kLineBytes;
-  static constexpr int kIntoL1 = 3;
-  static constexpr int kIntoL2 = 2;
-
-  const char* const* at_;  // half a block ahead of what is read
-  const char* const* const last_;
-  const std::ptrdiff_t half_;
-  const int next_tokens_;
+  const char* const* near_;
+  const char* const* far_;
+  const std::ptrdiff_t near_offset_;
+  const std::ptrdiff_t far_offset_;
   const int vector_bytes_;
-  const int steps_;  // for each time that something is asked for
-  const bool twice_;
-  int wait_;
-  const char* near_;
-  const char* far_;
-  const char* end_;  // of the vector that near_ is in
+  int at_ = 0;  // in the vectors that near_ and far_ are at
 };
+
+/// Reads `here`, and then `next` will be read: calls work(stretch) for pieces of it. All that is nearer than
+/// args.ask_near has been asked for before, and afterwards too.
+template <class Work>
+HWY_INLINE void read_ahead(const DecodeArgs& args, const VectorList& here, const VectorList& next, int vector_bytes,
+                           const Work& work) {
+  const int places = TokenBlock::places_for(here.tokens);
+  // After a short block there is more that is near.
+  for (int i = 0; i < std::min(args.ask_near - places, next.tokens); ++i)
+    for (int at = 0; at < vector_bytes; at += kLineBytes) ask_into_l1(next[i] + at);
+  for (int begin = 0, end = 0; begin < here.tokens; begin = end) {
+    end = here.tokens;
+    const auto ahead = [&](int distance) {
+      if (begin + distance >= here.known) return next.from(begin + distance - places);
+      end = std::min(end, here.known - distance);
+      return here.from(begin + distance);
+    };
+    const VectorList near = ahead(args.ask_near);
+    const VectorList far = ahead(args.ask_far);
+    VectorList piece = here.from(begin);
+    piece.tokens = end - begin;
+    work(Stretch{piece, near, far, begin});
+  }
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace pkv::detail

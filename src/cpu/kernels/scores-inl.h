@@ -51,31 +51,43 @@ HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RE
 #endif
 }
 
-/// scores[t, h] = q[h] . k[t] for all tokens of the block and those that fill it up to a multiple of four.
-template <class T>
-HWY_INLINE void block_scores(const VectorWindow& keys, int head_dim, const float* HWY_RESTRICT q,
-                             float* HWY_RESTRICT scores, Prefetcher<T>& prefetcher) {
+/// Scores of kScoreTokens tokens from t on.
+template <class T, bool kAsk, bool kTwice>
+HWY_INLINE void group_scores(const VectorList& keys, int t, int head_dim, const float* HWY_RESTRICT q,
+                             float* HWY_RESTRICT scores, Asker<kTwice>& asker) {
   const Floats df;
-  for (int t = 0; t < keys.tokens(); t += kScoreTokens) {
-    const T* HWY_RESTRICT k[kScoreTokens];
-    FloatVec sums[kScoreTokens][kChunkHeads];
-    for (int i = 0; i < kScoreTokens; ++i) {
-      k[i] = reinterpret_cast<const T*>(keys[t + i]);
-      for (int h = 0; h < kChunkHeads; ++h) sums[i][h] = hn::Zero(df);
+  const T* HWY_RESTRICT k[kScoreTokens];
+  FloatVec sums[kScoreTokens][kChunkHeads];
+  for (int i = 0; i < kScoreTokens; ++i) {
+    k[i] = reinterpret_cast<const T*>(keys[t + i]);
+    for (FloatVec& sum : sums[i]) sum = hn::Zero(df);
+  }
+  for (int at = 0; at < head_dim; at += kLanes) {
+    if (kAsk) asker.template ask<kScoreTokens * kLanes* static_cast<int>(sizeof(T))>();
+    FloatVec k_vector[kScoreTokens];
+    for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
+    for (int h = 0; h < kChunkHeads; ++h) {
+      const FloatVec q_h = keep(hn::Load(df, q + (at * kChunkHeads + h * kLanes)));
+      for (int i = 0; i < kScoreTokens; ++i) sums[i][h] = hn::MulAdd(k_vector[i], q_h, sums[i][h]);
     }
-    const float* HWY_RESTRICT q_vector = q;
-    for (int at = 0; at < head_dim; at += kLanes, q_vector += kChunkHeads * kLanes) {
-      if (at > 0) prefetcher.step();  // the first step of each is left to the weights
-      FloatVec k_vector[kScoreTokens];
-      for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
-      for (int h = 0; h < kChunkHeads; ++h) {
-        const FloatVec q_h = keep(hn::Load(df, q_vector + h * kLanes));
-        for (int i = 0; i < kScoreTokens; ++i) sums[i][h] = hn::MulAdd(k_vector[i], q_h, sums[i][h]);
-      }
-    }
-    FloatVec in_blocks[kScoreTokens];
-    for (int i = 0; i < kScoreTokens; ++i) in_blocks[i] = add_within_blocks(sums[i]);
-    store_scores(in_blocks, scores + t * kChunkHeads);
+  }
+  FloatVec in_blocks[kScoreTokens];
+  for (int i = 0; i < kScoreTokens; ++i) in_blocks[i] = add_within_blocks(sums[i]);
+  store_scores(in_blocks, scores + t * kChunkHeads);
+}
+
+/// scores[c, t, h] = q[c, h] . k[t] for all tokens of the stretch and those that fill it up to a multiple of four.
+template <class T, bool kTwice>
+HWY_NOINLINE void stretch_scores(const Stretch& stretch, const DecodeArgs& args, const float* HWY_RESTRICT q,
+                                 float* HWY_RESTRICT scores) {
+  const VectorList keys = stretch.here;
+  Asker<kTwice> asker(stretch, args.head_dim * static_cast<int>(sizeof(T)));
+  scores += stretch.begin * kChunkHeads;
+  for (int t = 0; t < keys.tokens; t += kScoreTokens) {
+    group_scores<T, true>(keys, t, args.head_dim, q, scores, asker);
+    for (int c = 1; c < args.num_chunks(); ++c)
+      group_scores<T, false>(keys, t, args.head_dim, q + c * args.chunk_floats(), scores + c * args.chunk_scores(),
+                             asker);
   }
 }
 

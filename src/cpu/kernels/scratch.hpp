@@ -3,7 +3,6 @@
 // What a thread needs while it works: one cache-aligned piece of the workspace, and its own counters.
 
 #include "kernels/block_cursor.hpp"
-#include "kernels/vector_window.hpp"
 
 #include <array>
 #include <cstdint>
@@ -20,7 +19,7 @@ struct WorkCounts {
 
 /// Of one segment, for every chunk of heads one after the other. N is the number of lanes of the target.
 struct SoftmaxState {
-  float* q = nullptr;       // [chunks, head_dim / N, kChunkHeads, N], scaled
+  float* q = nullptr;       // [chunks, head_dim / N, kChunkHeads, N], scaled for powers of two
   float* acc = nullptr;     // [chunks, kChunkHeads, head_dim]
   float* max = nullptr;     // [chunks, kChunkHeads], padded to kMaxLanes a chunk
   float* sum = nullptr;     // [chunks, kMaxLanes]: lane i belongs to head i % kChunkHeads
@@ -30,7 +29,6 @@ struct SoftmaxState {
 struct Scratch {
   std::array<SoftmaxState, kMaxTogether> states;
   std::array<TokenBlock, 2> blocks;  // the one that is worked on, and the next
-  VectorWindow window;
   WorkCounts counts;
 
   /// Floats behind the arrays.

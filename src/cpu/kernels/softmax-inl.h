@@ -8,7 +8,6 @@
 #endif
 
 #include "kernels/load-inl.h"
-#include "kernels/prefetch-inl.h"
 #include "kernels/scratch.hpp"
 
 #include <hwy/highway.h>
@@ -28,33 +27,29 @@ HWY_NOINLINE void rescale(const float* HWY_RESTRICT factors, int head_dim, float
   }
 }
 
-/// exp(x) for x <= 0, to about one unit in the last place; 0 below -87, where the result would not be normal, and for
-/// NaN. Half the instructions of hn::Exp, which takes any x.
-HWY_INLINE FloatVec exp_of_negative(FloatVec x) {
+/// 2^x for x <= 0, to about two units in the last place; 0 below -126, where the result would not be normal, and for
+/// NaN.
+HWY_INLINE FloatVec exp2_of_negative(FloatVec x) {
   const Floats df;
   const hn::RebindToSigned<Floats> di;
-  // x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts, of which the first has few bits, so that n times it is exact.
-  const FloatVec n = hn::Round(hn::Mul(x, hn::Set(df, 1.44269504f)));
-  const FloatVec r = hn::NegMulAdd(n, hn::Set(df, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(df, 0.693359375f), x));
-  // exp(r) = 1 + r + r^2 p(r), by the coefficients of the Cephes library.
-  const FloatVec r2 = hn::Mul(r, r);
-  const FloatVec p01 = hn::MulAdd(hn::Set(df, 1.6666665459e-1f), r, hn::Set(df, 5.0000001201e-1f));
-  const FloatVec p23 = hn::MulAdd(hn::Set(df, 8.3334519073e-3f), r, hn::Set(df, 4.1665795894e-2f));
-  const FloatVec p45 = hn::MulAdd(hn::Set(df, 1.9875691500e-4f), r, hn::Set(df, 1.3981999507e-3f));
-  const FloatVec p = hn::MulAdd(hn::MulAdd(p45, r2, p23), r2, p01);
-  const FloatVec mantissa = hn::MulAdd(p, r2, hn::Add(r, hn::Set(df, 1.0f)));
-  const auto power = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
-  return hn::IfThenElseZero(hn::Ge(x, hn::Set(df, -87.0f)), hn::Mul(mantissa, hn::BitCast(df, power)));
+  // x = n + r, |r| <= 1/2. The polynomial's relative error is the least that degree 5 allows, but for the 1.
+  const FloatVec n = hn::Round(x);
+  const FloatVec r = hn::Sub(x, n);
+  FloatVec p = hn::MulAdd(hn::Set(df, 1.3276472e-3f), r, hn::Set(df, 9.6755413e-3f));
+  p = hn::MulAdd(p, r, hn::Set(df, 5.5507133e-2f));
+  p = hn::MulAdd(p, r, hn::Set(df, 2.4022120e-1f));
+  p = hn::MulAdd(p, r, hn::Set(df, 6.9314697e-1f));
+  p = hn::MulAdd(p, r, hn::Set(df, 1.0f));
+  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
+  return hn::IfThenElseZero(hn::Ge(x, hn::Set(df, -126.0f)), hn::BitCast(df, hn::Add(hn::BitCast(di, p), exponent)));
 }
 
-/// Turns scores [tokens, kChunkHeads] into weights exp(score - max), with max [kChunkHeads] the greatest so far, adds
+/// Turns scores [tokens, kChunkHeads] into weights 2^(score - max), with max [kChunkHeads] the greatest so far, adds
 /// them to sum [kLanes], and rescales sum and acc where the maximum has moved. Tokens that fill the block up weigh 0.
-template <class T>
 HWY_INLINE void block_weights(int tokens, int head_dim, float* HWY_RESTRICT scores, float* HWY_RESTRICT max,
-                              float* HWY_RESTRICT sum, float* HWY_RESTRICT acc, Prefetcher<T>& prefetcher) {
+                              float* HWY_RESTRICT sum, float* HWY_RESTRICT acc) {
   const Floats df;
-  constexpr int kGroup = 4;  // tokens that a block is filled up to a multiple of
-  const int end = (tokens + kGroup - 1) / kGroup * kGroup * kChunkHeads;
+  const int end = (tokens + kTokensAtOnce - 1) / kTokensAtOnce * kTokensAtOnce * kChunkHeads;
   for (int i = tokens * kChunkHeads; i < end; ++i) scores[i] = -std::numeric_limits<float>::infinity();
 
   const FloatVec old_max = hn::LoadDup128(df, max);
@@ -66,7 +61,7 @@ HWY_INLINE void block_weights(int tokens, int head_dim, float* HWY_RESTRICT scor
 
   FloatVec sums = hn::Load(df, sum);
   if (!hn::AllTrue(df, hn::Eq(new_max, old_max))) {
-    const FloatVec factor = exp_of_negative(hn::Sub(old_max, new_max));
+    const FloatVec factor = exp2_of_negative(hn::Sub(old_max, new_max));
     sums = hn::Mul(sums, factor);
     HWY_ALIGN float lanes[kLanes];
     hn::Store(factor, df, lanes);
@@ -75,8 +70,7 @@ HWY_INLINE void block_weights(int tokens, int head_dim, float* HWY_RESTRICT scor
     for (int h = 0; h < kChunkHeads; ++h) max[h] = lanes[h];
   }
   for (int i = 0; i < end; i += kLanes) {
-    prefetcher.step();
-    const FloatVec weight = exp_of_negative(hn::Sub(hn::Load(df, scores + i), new_max));
+    const FloatVec weight = exp2_of_negative(hn::Sub(hn::Load(df, scores + i), new_max));
     hn::Store(weight, df, scores + i);
     sums = hn::Add(sums, weight);
   }
