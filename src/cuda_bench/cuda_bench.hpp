@@ -20,7 +20,8 @@ namespace pkv::cuda_bench {
 struct Variant {
   Route route = Route::kStream;
   PlanOptions options;
-  bool pdl = false;  ///< chained to the step before by programmatic dependent launch
+  bool pdl = false;        ///< chained to the step before by programmatic dependent launch
+  bool kept_plan = false;  ///< `stream` as further layers of a step: the plan is there, from a run that is not timed
 };
 
 struct CudaBenchConfig {

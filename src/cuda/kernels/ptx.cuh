@@ -110,16 +110,13 @@ struct Packed<__nv_bfloat16> {
   }
 };
 
-/// Programmatic dependent launch; both do nothing in a launch without it, and where the GPU has none.
-__device__ __forceinline__ void launch_dependents() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-/// Returns when the kernel ahead has finished and its writes are visible.
+/// Programmatic dependent launch: returns when the kernel ahead has finished and its writes are visible, and lets the
+/// next one begin. Not before: what a kernel reads before it waits must be older than the kernel ahead, and were that
+/// one not to wait first, anything might still run. Does nothing in a launch without it, and where the GPU has none.
 __device__ __forceinline__ void wait_for_kernel_ahead() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
 

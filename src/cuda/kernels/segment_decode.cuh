@@ -57,7 +57,6 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const PartPlaces places{reinterpret_cast<float*>(dynamic_shared), R::kBytes / 4, warps * (R::kBytes / 4),
                           p.heads_per_unit * kPartPitch<kHeadDim>};
   const std::uint32_t ring = shared_address(dynamic_shared + warp * R::kBytes);
-  launch_dependents();
   wait_for_kernel_ahead();
   if (list.write_empty_rows)
     write_empty_rows<T, kHeadDim>(p, static_cast<int>(blockIdx.x) * warps + warp, static_cast<int>(gridDim.x) * warps);
@@ -122,7 +121,6 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
     merge_partials(const __grid_constant__ DecodeParams p,
                    const __grid_constant__ typename Probe::template With<ListParams> list) {
   Probe probe(list);
-  launch_dependents();
   wait_for_kernel_ahead();
   const int item = static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) >> 5);
   const int g = item % p.heads_per_unit, rest = item / p.heads_per_unit;

@@ -25,10 +25,10 @@ class StreamPlan {
 
  public:
   struct Shared {
+    int tokens[kCachedRows];     // first, and so in the same place whatever Int is
     Int before[kMaxWarps * 32];  // of a thread's rows
     Int warp_total[kMaxWarps];
     int warp_shortest[kMaxWarps], warp_longest[kMaxWarps], warp_live[kMaxWarps];
-    int tokens[kCachedRows];
   };
 
   /// `shared` is used where there are more rows than a warp holds.
@@ -307,22 +307,5 @@ union PlanShared {
   StreamPlan<std::int32_t>::Shared narrow;
   StreamPlan<std::int64_t>::Shared wide;
 };
-
-/// What a warp keeps of a plan.
-struct WarpPlan {
-  Place place;  // of this lane: where the run of warp `lane` begins
-  bool has_empty_rows;
-  Sharers wide_sharers;  // of a plan in 64 bits; else they are found out while the first loads are under way
-};
-
-/// For steps that may cost 2^31 tokens or more.
-static __device__ __noinline__ WarpPlan make_wide_plan(const StepParams& step, const StreamParams& stream,
-                                                       PlanShared& shared, int cta) {
-  const StepRows rows(step, shared.wide.tokens);
-  StreamPlan<std::int64_t> plan(step, stream, rows, shared.wide);
-  plan.make();
-  const auto end = plan.end(cta);
-  return {end.place, plan.has_empty_rows(), plan.sharers(end)};
-}
 
 }  // namespace pkv::cuda

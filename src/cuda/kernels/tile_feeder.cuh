@@ -20,6 +20,11 @@ struct Place {
   int tokens;  // of the row
 };
 
+/// Whether a unit has tokens in a run that ends at `end`.
+__device__ __forceinline__ bool begins_before(int row, int unit, const Place& end) {
+  return row < end.row || (row == end.row && (unit < end.unit || (unit == end.unit && end.token > 0)));
+}
+
 /// A stage holds K and V of a tile, token after token. ldmatrix reads 16 bytes of 8 neighbouring tokens at a time,
 /// which must lie in 8 different groups of banks: chunks of 16 bytes are permuted by the token where there are a
 /// multiple of 8 of them, and tokens are spread apart where not.
@@ -126,7 +131,7 @@ class TileFeeder {
         const Row row = rows_.next(next_.row);
         next_ = {row.row, 0, row.tokens, 0, 0};
       }
-      live = next_.row != end_.row || next_.unit != end_.unit || end_.token > 0;
+      live = begins_before(next_.row, next_.unit, end_);
     }
     close_next(live);
     request();
