@@ -17,7 +17,7 @@ VariantRun::VariantRun(Backend& backend, const Variant& variant, const RotatingS
                        const VariantTensors& tensors, int nodes, cudaStream_t stream)
     : backend_(backend), variant_(variant), steps_(steps), tensors_(tensors), nodes_(nodes), stream_(stream) {
   if (auto* own = dynamic_cast<CudaBackend*>(&backend);
-      own != nullptr && variant.route == Route::kStream && !variant.kept_plan) {
+      own != nullptr && variant.route == Route::kStream && !variant.own_workspaces) {
     const Step& step = steps.front()->step();
     workspace_bytes_ = own->stream_workspace_bytes(step.shape, step.dtype, variant.options.num_workers);
     workspace_ = cuda::DeviceArray<unsigned char>(static_cast<std::int64_t>(workspace_bytes_));

@@ -39,8 +39,10 @@ void add_cuda_options(CLI::App& command, BenchOptions& options) {
       ->capture_default_str()
       ->group("CUDA");
   command
-      .add_option("--kept-plan", options.kept_plan,
-                  "stream as in further layers of a step, whose first one has kept the plan: no, yes or both")
+      .add_option(
+          "--kept-plan", options.kept_plan,
+          "stream as in further layers of a step, whose first one has kept the plan: no, yes or both, and then\n"
+          "every step in rotation has a workspace of its own, which is not in L2")
       ->capture_default_str()
       ->group("CUDA");
   command

@@ -48,6 +48,7 @@ std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bo
       for (const bool pdl : chained) {
         variant.pdl = pdl;
         variant.kept_plan = kept;
+        variant.own_workspaces = options.kept_plan != "no";
         variants.push_back(variant);
       }
     }

@@ -37,9 +37,6 @@ class StepRows {
   // Of at most 32, lane r has row r.
   [[nodiscard]] __device__ __forceinline__ int own_tokens() const { return own_.tokens[0]; }
   [[nodiscard]] __device__ __forceinline__ int num_live() const { return __popc(live_lanes_); }
-  [[nodiscard]] __device__ __forceinline__ int num_live_before() const {
-    return __popc(live_lanes_ & ~(~0u << lane_id()));
-  }
   /// Tokens of every row that is not empty, if they are all alike; else 0.
   [[nodiscard]] __device__ __forceinline__ int alike() const {
     const int first =

@@ -49,6 +49,7 @@ class StreamPlan {
       total_ = sum.total;
       rows_per_thread_ = sum.rows_per_thread;
       rows_alike = sum.alike;
+      if (is_even(rows_alike)) even_tokens_ = rows_alike.tokens;
     } else {
       rows_alike = sum_in_warp();
     }
@@ -125,16 +126,16 @@ class StreamPlan {
     return x;
   }
 
+  /// Whether all rows have equally many tokens: then there is nothing to sum up or to search.
+  __device__ __forceinline__ bool is_even(const Alike& alike) const {
+    return alike.tokens > 0 && alike.live == step_.batch;
+  }
+
   __device__ __forceinline__ Alike sum_in_warp() {
     Alike alike;
-    Int mine = 0;
-    const auto find_long_rows = [&](Int own_tokens) {
-      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes(own_tokens) * step_.num_units, stream_.workers,
-                                                        static_cast<Int>(stream_.min_run_tokens));
-    };
+    Int own = 0;
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
       int shortest = INT_MAX, longest = 0, live = 0;
-      Int own = 0;
 #pragma unroll
       for (int j = 0; j < kLaneRows; ++j) {
         const int tokens = rows_.own_tokens(j);
@@ -146,17 +147,23 @@ class StreamPlan {
       shortest = __reduce_min_sync(kAllLanes, shortest);
       longest = __reduce_max_sync(kAllLanes, longest);
       alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live)};
-      if (alike.tokens == 0) find_long_rows(own);
-#pragma unroll
-      for (int j = 0; j < kLaneRows; ++j) mine += own_cost(j);
     } else {
       alike = {rows_.alike(), rows_.num_live()};
-      if (step_.batch == 1) {
-        total_ = __shfl_sync(kAllLanes, own_cost(0), 0);
-        return alike;
-      }
-      if (alike.tokens == 0) find_long_rows(rows_.own_tokens());
-      mine = own_cost(0);
+      own = rows_.own_tokens();
+    }
+    if (is_even(alike)) {
+      even_tokens_ = alike.tokens;
+      total_ = step_.batch * arith::row_cost<Int>(even_tokens_, step_.num_units, segment_cost_.tokens);
+      return alike;
+    }
+    if (alike.tokens == 0) {
+      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes(own) * step_.num_units, stream_.workers,
+                                                        static_cast<Int>(stream_.min_run_tokens));
+    }
+    Int mine = own_cost(0);
+    if (__builtin_expect(rows_.several_a_lane(), 0)) {
+#pragma unroll
+      for (int j = 1; j < kLaneRows; ++j) mine += own_cost(j);
     }
     const int lanes = rows_.num_lanes();
     const Int through = inclusive_sum(mine, lanes);
@@ -184,10 +191,8 @@ class StreamPlan {
               after = step_.num_units * (tokens + segment_cost);
     segment_cost_.tokens = segment_cost;
     total_ = ctas_.total;
-    if (step_.batch == 1) return;
-    if (__builtin_expect(step_.batch <= 32, 1)) {
-      before_ = rows_.num_live_before() * after;
-    } else if (step_.batch <= kWarpRows) {
+    if (even_tokens_ > 0) return;
+    if (step_.batch <= kWarpRows) {
       before_ = before_ / before * after;
     } else {
       __syncthreads();
@@ -199,16 +204,19 @@ class StreamPlan {
   /// The row in which the cost of each of the first lanes lies, one more than a CTA has warps: the last that begins at
   /// or before it, which is not empty, for the next one begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
+    if (even_tokens_ > 0) {
+      const Int cost = arith::row_cost<Int>(even_tokens_, step_.num_units, segment_cost_.tokens);
+      const Int row = arith::small_quotient<Int>(at, cost);
+      return {static_cast<int>(row), even_tokens_, row * cost};
+    }
     if (__builtin_expect(step_.batch > kWarpRows, 0))
       return find_in_cta(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
     int lane = 0;
-    if (step_.batch > 1) {
-      // All at once, instead of a search of five steps, each of which waits for the one before.
+    // All at once, instead of a search of five steps, each of which waits for the one before.
 #pragma unroll
-      for (int asks = 0; asks <= kMaxWarps; ++asks) {
-        const unsigned begun = __ballot_sync(kAllLanes, before_ <= __shfl_sync(kAllLanes, at, asks));
-        if (lane_id() == asks) lane = __popc(begun) - 1;
-      }
+    for (int asks = 0; asks <= kMaxWarps; ++asks) {
+      const unsigned begun = __ballot_sync(kAllLanes, before_ <= __shfl_sync(kAllLanes, at, asks));
+      if (lane_id() == asks) lane = __popc(begun) - 1;
     }
     CostedRow found{lane, __shfl_sync(kAllLanes, rows_.own_tokens(), lane), __shfl_sync(kAllLanes, before_, lane)};
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
@@ -299,6 +307,7 @@ class StreamPlan {
   Int total_ = 0;
   arith::Runs<Int> ctas_;
   bool has_empty_rows_ = false;
+  int even_tokens_ = 0;      // of every row, if all have as many
   Int before_ = 0;           // of this lane's rows, if a warp holds all
   int rows_per_thread_ = 1;  // if not
 };
