@@ -18,19 +18,21 @@ namespace HWY_NAMESPACE {
 /// Tokens that are added to one slice of acc before the next: few, so that V is read nearly in its own order.
 inline constexpr int kSliceTokens = 16;
 
-/// Elements [at, at + kVectors * kLanes) of acc, tokens [begin, end); the same of the vectors ahead is asked for if
-/// kAsk.
-template <class T, int kVectors, bool kAsk, bool kTwice>
+/// Vectors of V that the loop holds at once, each for the four heads of a chunk: 16 accumulators of 32 registers, or 12
+/// of 16.
+inline constexpr int kSliceVectors = kLanes == 16 ? 4 : 3;
+
+/// Elements [at, at + kVectors * kLanes) of acc, tokens [begin, end); for each of them kAskBytes ahead are asked for.
+template <class T, int kVectors, int kAskBytes, bool kTwice>
 HWY_INLINE void accumulate_slice(const VectorList& values, int begin, int end, int at, int head_dim,
                                  const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker<kTwice>& asker) {
   const Floats df;
-  constexpr int kBytes = kVectors * kLanes * static_cast<int>(sizeof(T));
   const int at_bytes = at * static_cast<int>(sizeof(T));
   FloatVec sums[kChunkHeads][kVectors];
   for (int h = 0; h < kChunkHeads; ++h)
     for (int i = 0; i < kVectors; ++i) sums[h][i] = hn::Load(df, acc + h * head_dim + at + i * kLanes);
   for (int t = begin; t < end; ++t) {
-    if (kAsk) asker.template ask<kBytes>();
+    if constexpr (kAskBytes > 0) asker.template ask<kAskBytes>();
     const T* HWY_RESTRICT v = reinterpret_cast<const T*>(opaque(values[t] + at_bytes));
     FloatVec v_vector[kVectors];
     for (int i = 0; i < kVectors; ++i) v_vector[i] = load_wide(v + i * kLanes);
@@ -43,15 +45,27 @@ HWY_INLINE void accumulate_slice(const VectorList& values, int begin, int end, i
     for (int i = 0; i < kVectors; ++i) hn::Store(sums[h][i], df, acc + h * head_dim + at + i * kLanes);
 }
 
+/// All of acc, slice by slice; the first ones ask for as many vectors ahead if kAsk.
 template <class T, bool kAsk, bool kTwice>
 HWY_INLINE void accumulate_tokens(const VectorList& values, int begin, int end, int head_dim,
                                   const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker<kTwice>& asker) {
-  constexpr int kSlice = kVectorsAtOnce * kLanes;
+  constexpr int kSliceBytes = kSliceVectors * kLanes * static_cast<int>(sizeof(T));
+  constexpr int kAskBytes = std::max(kLineBytes, kSliceBytes / kLineBytes * kLineBytes);
+  int to_ask = kAsk ? head_dim * static_cast<int>(sizeof(T)) : 0;
   int at = 0;
-  for (; at + kSlice <= head_dim; at += kSlice)
-    accumulate_slice<T, kVectorsAtOnce, kAsk>(values, begin, end, at, head_dim, weights, acc, asker);
-  for (; at < head_dim; at += kLanes)
-    accumulate_slice<T, 1, kAsk>(values, begin, end, at, head_dim, weights, acc, asker);
+  const auto slice = [&]<int kVectors>(std::integral_constant<int, kVectors>) HWY_ATTR {
+    if (to_ask > 0)
+      accumulate_slice<T, kVectors, kAskBytes>(values, begin, end, at, head_dim, weights, acc, asker);
+    else
+      accumulate_slice<T, kVectors, 0>(values, begin, end, at, head_dim, weights, acc, asker);
+    to_ask -= kAskBytes;
+    at += kVectors * kLanes;
+  };
+  // Three and one would leave the one with too few accumulators to be quick.
+  while (head_dim - at >= kSliceVectors * kLanes && (kSliceVectors != 3 || head_dim - at != 4 * kLanes))
+    slice(std::integral_constant<int, kSliceVectors>());
+  while (head_dim - at >= 2 * kLanes) slice(std::integral_constant<int, 2>());
+  while (head_dim - at > 0) slice(std::integral_constant<int, 1>());
 }
 
 /// acc[c, h] += sum over the stretch's tokens of weights[c, t, h] * v[t].

@@ -22,10 +22,6 @@ using FloatVec = hn::Vec<Floats>;
 inline constexpr int kLanes = static_cast<int>(HWY_MAX_BYTES / sizeof(float));
 static_assert(kLanes <= 16, "head_dim is a multiple of 16 lanes");
 
-/// Vectors of K or V that the loops hold at once, each for the four heads of a chunk: 16 accumulators of 32 registers,
-/// or 8 of 16.
-inline constexpr int kVectorsAtOnce = kLanes == 16 ? 4 : 2;
-
 /// kLanes elements from `data` on.
 template <class T>
 HWY_INLINE FloatVec load_wide(const T* HWY_RESTRICT data) {

@@ -16,8 +16,8 @@ namespace pkv::detail {
 namespace HWY_NAMESPACE {
 
 /// Tokens whose scores are accumulated at once: as many as fill a vector with the scores of a chunk, and two where a
-/// vector holds one token's, so that each load of q serves two.
-inline constexpr int kScoreTokens = kVectorsAtOnce;
+/// vector holds one token's, so that each load of q serves two. 16 accumulators of 32 registers, or 8 of 16.
+inline constexpr int kScoreTokens = kLanes == 16 ? 4 : 2;
 
 /// Adds up the lanes of four vectors: lane h of each 128-bit block of the result is the sum of that block of heads[h].
 HWY_INLINE FloatVec add_within_blocks(const FloatVec (&heads)[kChunkHeads]) {
