@@ -65,11 +65,6 @@ class CudaContext {
   /// Before the memory is taken again.
   void clear_later(void* data, std::size_t size_bytes) noexcept;
 
-  /// A number, even, that no other step has, of any context.
-  [[nodiscard]] std::uint64_t new_tag() noexcept {
-    return (reinterpret_cast<std::uintptr_t>(this) << 24) + 2 * ++last_tag_;
-  }
-
   /// Memory of this device.
   [[nodiscard]] DevicePointers& pointers() noexcept { return *pointers_; }
 
@@ -83,7 +78,6 @@ class CudaContext {
   std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts
   std::atomic<bool> clearing_ = false;                        // uploads_ may hold work that take() must wait for
   std::vector<KernelLaunch> configured_;
-  std::atomic<std::uint64_t> last_tag_ = 0;
   std::optional<DevicePointers> pointers_;
 };
 

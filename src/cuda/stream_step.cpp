@@ -33,8 +33,7 @@ StreamWorkspace StreamWorkspace::of(int num_workers, int blocks, int head_dim) n
   // lie where another's counters are.
   w.max_sum = w.arrivals + aligned(std::max<std::size_t>(workers, 1024) * kMaxHeadsPerUnit * sizeof(unsigned));
   w.acc = w.max_sum + aligned(states * sizeof(float2));
-  w.kept_plan = w.acc + aligned(states * static_cast<std::size_t>(head_dim) * sizeof(float));
-  w.size_bytes = w.kept_plan + workers * kKeptPlan * sizeof(int4);
+  w.size_bytes = w.acc + aligned(states * static_cast<std::size_t>(head_dim) * sizeof(float));
   return w;
 }
 
@@ -86,9 +85,6 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
 
   alone_ = cut_for(workers);
   chained_ = cut_for(chained_workers);
-  alone_.kept = chained_.kept = reinterpret_cast<int4*>(base + at.kept_plan);
-  alone_.tag = context_->new_tag();
-  chained_.tag = alone_.tag + 1;
 }
 
 StreamParams StreamStep::cut_for(int workers) const {
@@ -106,21 +102,11 @@ StreamParams StreamStep::cut_for(int workers) const {
   return stream;
 }
 
-StreamParams StreamStep::choose_cut(const CudaRunOptions& options) {
-  ran_ = options.programmatic_dependent_launch ? &chained_ : &alone_;
-  if (options.plan == CudaPlanUse::kKept && kept_ != nullptr) ran_ = kept_;
-  if (options.plan == CudaPlanUse::kKeep) kept_ = ran_;
-  StreamParams stream = *ran_;
-  stream.keeps = options.plan == CudaPlanUse::kKeep;
-  stream.uses_kept = options.plan == CudaPlanUse::kKept;
-  stream.rare = stream.wide || stream.uses_kept;
-  return stream;
-}
-
 void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptions& options) {
   DecodeParams p;
   if (step_.batch > 0) p = describe(*context_, step_, group_, layer, options);
-  StreamParams stream = choose_cut(options);
+  StreamParams& stream = options.programmatic_dependent_launch ? chained_ : alone_;
+  ran_ = &stream;
   if (step_.batch == 0) return;
   p.step = on_device_.params();
   p.step.errors = errors_;

@@ -11,7 +11,6 @@ struct StreamWorkspace {
   std::size_t arrivals = 0;
   std::size_t max_sum = 0;
   std::size_t acc = 0;
-  std::size_t kept_plan = 0;
   std::size_t size_bytes = 0;
 
   [[nodiscard]] static StreamWorkspace of(int num_workers, int blocks, int head_dim) noexcept;
@@ -36,8 +35,6 @@ class StreamStep final : public CudaPreparedStep {
   /// What executed() can tell without lengths.
   [[nodiscard]] ExecutedCounters launched() const noexcept;
   [[nodiscard]] StreamParams cut_for(int workers) const;
-  /// The cut of a run, with what it does about kept plans.
-  [[nodiscard]] StreamParams choose_cut(const CudaRunOptions& options);
 
   std::shared_ptr<CudaContext> context_;
   Step step_;
@@ -50,8 +47,7 @@ class StreamStep final : public CudaPreparedStep {
   StreamParams chained_;  ///< by programmatic dependent launch
   PartialsParams partials_;
   unsigned* errors_ = nullptr;
-  const StreamParams* ran_ = nullptr;   ///< the last run's
-  const StreamParams* kept_ = nullptr;  ///< of the last run that kept its plan
+  const StreamParams* ran_ = nullptr;  ///< the last run's
 };
 
 /// Of any workspace's error word.

@@ -20,9 +20,7 @@ namespace pkv::cuda_bench {
 struct Variant {
   Route route = Route::kStream;
   PlanOptions options;
-  bool pdl = false;        ///< chained to the step before by programmatic dependent launch
-  bool kept_plan = false;  ///< `stream` as further layers of a step: the plan is there, from a run that is not timed
-  bool own_workspaces = false;  ///< of each step in rotation, and so not in L2; kept plans need it
+  bool pdl = false;  ///< chained to the step before by programmatic dependent launch
 };
 
 struct CudaBenchConfig {

@@ -16,8 +16,7 @@ using cuda::check;
 VariantRun::VariantRun(Backend& backend, const Variant& variant, const RotatingSteps& steps,
                        const VariantTensors& tensors, int nodes, cudaStream_t stream)
     : backend_(backend), variant_(variant), steps_(steps), tensors_(tensors), nodes_(nodes), stream_(stream) {
-  if (auto* own = dynamic_cast<CudaBackend*>(&backend);
-      own != nullptr && variant.route == Route::kStream && !variant.own_workspaces) {
+  if (auto* own = dynamic_cast<CudaBackend*>(&backend); own != nullptr && variant.route == Route::kStream) {
     const Step& step = steps.front()->step();
     workspace_bytes_ = own->stream_workspace_bytes(step.shape, step.dtype, variant.options.num_workers);
     workspace_ = cuda::DeviceArray<unsigned char>(static_cast<std::int64_t>(workspace_bytes_));
@@ -34,10 +33,8 @@ VariantRun::VariantRun(Backend& backend, const Variant& variant, const RotatingS
     const double us = elapsed_us(begin);
     plan_us_ = plan_us_ == 0.0 ? us : std::min(plan_us_, us);
   }
-  if ((variant.pdl || variant.kept_plan) && dynamic_cast<CudaPreparedStep*>(prepared_.front().get()) == nullptr)
+  if (variant.pdl && dynamic_cast<CudaPreparedStep*>(prepared_.front().get()) == nullptr)
     throw Unsupported(fmt::format("{} has no programmatic dependent launch", to_string(variant.route)));
-  if (variant.kept_plan)
-    for (std::size_t i = 0; i < steps.size(); ++i) run_step(i, 0, CudaPlanUse::kKeep);
   graph_.emplace(stream, [&] { run_all(); });
 }
 
@@ -51,16 +48,12 @@ std::unique_ptr<PreparedStep> VariantRun::prepare(const DeviceStep& step) {
 }
 
 void VariantRun::run_node(int node) {
-  run_step(static_cast<std::size_t>(node) % steps_.size(), node,
-           variant_.kept_plan ? CudaPlanUse::kKept : CudaPlanUse::kOwn);
-}
-
-void VariantRun::run_step(std::size_t which, int node, CudaPlanUse plan) {
+  const auto which = static_cast<std::size_t>(node) % steps_.size();
   const Layer layer = Layer::dense(steps_[which]->step(), tensors_.kv, tensors_.q,
                                    tensors_.outs + std::int64_t{node} * tensors_.out_bytes);
   PreparedStep& step = *prepared_[which];
-  if (auto* own = dynamic_cast<CudaPreparedStep*>(&step))
-    own->run(layer, stream_, {.programmatic_dependent_launch = variant_.pdl, .plan = plan});
+  if (variant_.pdl)
+    dynamic_cast<CudaPreparedStep&>(step).run(layer, stream_, {.programmatic_dependent_launch = true});
   else
     step.run(layer, stream_);
 }

@@ -39,7 +39,6 @@ class VariantRun {
   void run_all();
 
  private:
-  void run_step(std::size_t which, int node, CudaPlanUse plan);
   [[nodiscard]] std::unique_ptr<PreparedStep> prepare(const DeviceStep& step);
 
   Backend& backend_;

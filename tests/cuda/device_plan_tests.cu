@@ -2,7 +2,7 @@
 
 #include "conformance/random.hpp"
 #include "persistentkv/plan/stream_cut.hpp"
-#include "rare_plan.cuh"
+#include "wide_plan.cuh"
 
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
@@ -38,8 +38,8 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
   CtaEnd end;
   bool has_empty_rows;
   if (stream.wide) {
-    const WarpPlan plan = make_rare_plan(step, stream, shared, cta);
-    end = {plan.place, plan.rare_sharers};
+    const WarpPlan plan = make_wide_plan(step, stream, shared, cta);
+    end = {plan.place, plan.wide_sharers};
     has_empty_rows = plan.has_empty_rows;
   } else {
     StreamPlan<std::int32_t> plan(step, stream, rows, shared.narrow);

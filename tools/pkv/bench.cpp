@@ -39,13 +39,6 @@ void add_cuda_options(CLI::App& command, BenchOptions& options) {
       ->capture_default_str()
       ->group("CUDA");
   command
-      .add_option(
-          "--kept-plan", options.kept_plan,
-          "stream as in further layers of a step, whose first one has kept the plan: no, yes or both, and then\n"
-          "every step in rotation has a workspace of its own, which is not in L2")
-      ->capture_default_str()
-      ->group("CUDA");
-  command
       .add_option("--processes", options.processes,
                   "Processes that measure all of it one after the other; medians are reported, and the worst")
       ->capture_default_str()

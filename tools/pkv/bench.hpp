@@ -29,7 +29,6 @@ struct BenchOptions {
   std::string only;  ///< workloads whose name contains it
   std::vector<int> kv_heads;
   std::string chained = "both";
-  std::string kept_plan = "no";
   int processes = 1;
   int max_ctas = 0;
   int max_warps = 0;

@@ -20,17 +20,9 @@ namespace pkv::cli {
 
 namespace {
 
-/// What an option that is no, yes or both asks for.
-std::vector<bool> both_or_one(const char* name, const std::string& value) {
-  if (value == "both") return {false, true};
-  if (value != "no" && value != "yes")
-    throw InvalidArgument(fmt::format("{} is '{}', must be no, yes or both", name, value));
-  return {value == "yes"};
-}
-
 std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bool tile_given) {
-  const std::vector<bool> chained = both_or_one("chained", options.chained);
-  const std::vector<bool> kept_plan = both_or_one("kept-plan", options.kept_plan);
+  if (options.chained != "no" && options.chained != "yes" && options.chained != "both")
+    throw InvalidArgument(fmt::format("chained is '{}', must be no, yes or both", options.chained));
   std::vector<cuda_bench::Variant> variants;
   for (const std::string& route : options.routes) {
     cuda_bench::Variant variant;
@@ -39,18 +31,9 @@ std::vector<cuda_bench::Variant> chosen_variants(const BenchOptions& options, bo
     if (const auto schedule = schedule_of(variant.route))
       variant.options = options.cut.resolve(*schedule, std::nullopt);
     if (variant.route == Route::kStream && !tile_given) variant.options.tile_tokens = kCudaStreamTileTokens;
-    for (const bool kept : kept_plan) {
-      if (kept && variant.route != Route::kStream) {
-        if (options.kept_plan == "yes")
-          throw InvalidArgument(fmt::format("routes has {}, must be stream alone where kept-plan is yes", route));
-        continue;
-      }
-      for (const bool pdl : chained) {
-        variant.pdl = pdl;
-        variant.kept_plan = kept;
-        variant.own_workspaces = options.kept_plan != "no";
-        variants.push_back(variant);
-      }
+    for (const bool pdl : {false, true}) {
+      variant.pdl = pdl;
+      if (options.chained == "both" || (options.chained == "yes") == pdl) variants.push_back(variant);
     }
   }
   return variants;
@@ -111,7 +94,6 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
           rows.push_back({{"workload", workload.name},
                           {"route", to_string(variants[i].route)},
                           {"pdl", variants[i].pdl},
-                          {"kept_plan", variants[i].kept_plan},
                           {"num_q_heads", config.shape.num_q_heads},
                           {"num_kv_heads", heads},
                           {"head_dim", config.shape.head_dim},
@@ -140,17 +122,16 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
 }
 
 std::string table_of(const nlohmann::ordered_json& rows) {
-  report::Table table({"workload", "Hkv", "dtype", "route", "chained", "plan", "KV", "limit", "time", "worst", "time /",
+  report::Table table({"workload", "Hkv", "dtype", "route", "chained", "KV", "limit", "time", "worst", "time /",
                        "over limit", "eager", "plan", "launch", "error"},
-                      {"", "", "", "", "", "", "MiB", "us", "us", "us", "limit", "us", "us", "us", "us", "rel. L2"});
+                      {"", "", "", "", "", "MiB", "us", "us", "us", "limit", "us", "us", "us", "us", "rel. L2"});
   for (const auto& row : rows) {
     const double limit = row["limit_us"], time = row["time_us"];
     table.add({row["workload"], fmt::to_string(row["num_kv_heads"].get<int>()), row["dtype"], row["route"],
-               row["pdl"].get<bool>() ? "yes" : "no", row.value("kept_plan", false) ? "kept" : "own",
-               fmt::format("{:.0f}", row["kv_bytes"].get<double>() / (1 << 20)), fmt::format("{:.1f}", limit),
-               fmt::format("{:.1f}", time), fmt::format("{:.1f}", row.value("time_worst_us", time)),
-               fmt::format("{:.3f}", time / limit), fmt::format("{:.1f}", time - limit),
-               fmt::format("{:.1f}", row["eager_us"].get<double>()),
+               row["pdl"].get<bool>() ? "yes" : "no", fmt::format("{:.0f}", row["kv_bytes"].get<double>() / (1 << 20)),
+               fmt::format("{:.1f}", limit), fmt::format("{:.1f}", time),
+               fmt::format("{:.1f}", row.value("time_worst_us", time)), fmt::format("{:.3f}", time / limit),
+               fmt::format("{:.1f}", time - limit), fmt::format("{:.1f}", row["eager_us"].get<double>()),
                fmt::format("{:.1f}", row["plan_us"].get<double>()),
                fmt::format("{:.1f}", row["host_launch_us"].get<double>()),
                fmt::format("{:.1e}", row["relative_error"].get<double>())});

@@ -42,23 +42,6 @@ struct CudaDeviceInfo {
 /// Throws CudaError.
 [[nodiscard]] CudaDeviceInfo cuda_device_info(int device = -1);
 
-/// Where a run of `stream` has its plan from. Its kernel can plan for itself; further layers of a step can spare that,
-/// some 0.5 to 1 us each.
-enum class CudaPlanUse : std::uint8_t {
-  kOwn,   ///< it plans for itself
-  kKeep,  ///< likewise, and keeps the plan in the step's workspace
-  kKept,  ///< it takes the plan that the step's last run with kKeep kept; CTAs are as many as that run's. Lengths must
-          ///< be the same as then, or results of the rows that differ mean nothing. Where that plan is not in the
-          ///< workspace (another step has kept its own there since), it plans for itself
-};
-
-/// What to use for a step's layers in turn, whatever stands between them: with programmatic dependent launch, the run
-/// right after the one that keeps the plan may begin before it is there.
-[[nodiscard]] constexpr CudaPlanUse plan_use_of_layer(int layer, bool programmatic_dependent_launch) noexcept {
-  if (layer == 0) return CudaPlanUse::kKeep;
-  return layer == 1 && programmatic_dependent_launch ? CudaPlanUse::kOwn : CudaPlanUse::kKept;
-}
-
 /// How one layer is launched.
 struct CudaRunOptions {
   /// Programmatic dependent launch (compute capability 9.0; elsewhere it changes nothing): the kernel may begin while
@@ -70,8 +53,6 @@ struct CudaRunOptions {
   bool programmatic_dependent_launch = false;
   /// With it: the kernel ahead writes nothing of K and V at all, and newest pages are read early too.
   bool kv_written_earlier = false;
-  /// Of `stream`; other schedules are planned on the host. A kept plan is read as early as lengths are.
-  CudaPlanUse plan = CudaPlanUse::kOwn;
   /// Device memory for stamps: the run is then done by instrumented twins of the kernels, somewhat slower, which exist
   /// for fp16 and head_dim 128 only. Throws Unsupported for others. Null: the kernels as they are.
   const CudaTimeline* timeline = nullptr;

@@ -192,7 +192,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
         const Row row = rows.next(at.row);
         next = {row.row, 0, 0, row.tokens};
       }
-      last = !begins_before(next.row, next.unit, end);  // lengths may not be those that were planned
+      last = !begins_before(next.row, next.unit, end);  // whatever becomes of lengths meanwhile
       if (!last) {
         if constexpr (kEarlyQuery) {
           load_query(next_q, p, next.row, unit_of(p, next.unit));

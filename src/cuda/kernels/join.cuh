@@ -4,7 +4,7 @@
 // other CTAs share goes through the workspace, to be combined by the CTA that comes last. A warp does a head of a unit.
 
 #include "partials.cuh"
-#include "rare_plan.cuh"
+#include "wide_plan.cuh"
 
 namespace pkv::cuda {
 

@@ -5,8 +5,6 @@
 #include "arith/stream.hpp"
 #include "persistentkv/cuda/timeline.hpp"
 
-#include <vector_types.h>
-
 #include <cstdint>
 
 namespace pkv::cuda {
@@ -112,14 +110,8 @@ struct StreamParams {
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
   int uncut_tokens = 0;
-  bool wide = false;       ///< costs may reach 2^31
-  bool uses_kept = false;  ///< takes the plan from `kept`, if it is there
-  bool rare = false;       ///< one of both
-  bool keeps = false;      ///< puts it there
-  std::uint64_t tag = 0;   ///< whose plan it is
-  int4* kept = nullptr;    ///< kKeptPlan for each CTA
+  bool wide = false;  ///< costs may reach 2^31
 };
-inline constexpr int kKeptPlan = 16;
 
 /// A segment of a listed plan.
 struct ListedSegment {

@@ -32,8 +32,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   StreamPlan<std::int32_t> plan(p.step, stream, rows, plan_shared.narrow);
   StreamPlan<std::int32_t>::End own_end{};
   WarpPlan warp_plan;
-  if (__builtin_expect(stream.rare, 0)) {
-    warp_plan = make_rare_plan(p.step, stream, plan_shared, cta);
+  if (__builtin_expect(stream.wide, 0)) {
+    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta);
   } else {
     plan.make();
     own_end = plan.end(cta);
@@ -49,9 +49,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   const auto prepare_join = [&] {
     if (warp != 0) return;
     Sharers sharers{0, 0};
-    if (lane_id() == 0 || lane_id() == warps) sharers = stream.rare ? warp_plan.rare_sharers : plan.sharers(own_end);
+    if (lane_id() == 0 || lane_id() == warps) sharers = stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end);
     list_units(p, shared, warp_plan.place, sharers, warps);
-    if (__builtin_expect(stream.keeps, 0)) keep_plan(stream, cta, warp_plan, sharers);
   };
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
     attend_run<T, kHeadDim, kBlocks, kStages>(
