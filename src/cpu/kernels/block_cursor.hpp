@@ -69,8 +69,8 @@ class BlockCursor {
     together_ = 1;
     while (together_ < kMaxTogether && next_ + together_ < end_ && follows(next_[together_ - 1], next_[together_]))
       ++together_;
-    // Pieces side by side are worth it where they lie in several pages, each of which goes on for long: measured.
-    const bool pieces = 2 * args_.page_size <= args_.block_tokens && args_.block_tokens <= together_ * args_.page_size;
+    // Pieces side by side are worth it where they lie in several pages: measured.
+    const bool pieces = 2 * args_.page_size <= args_.block_tokens;
     apart_ = pieces ? kPieces : 1;
   }
 
