@@ -23,16 +23,16 @@ inline constexpr int kSliceTokens = 16;
 inline constexpr int kSliceVectors = kLanes == 16 ? 4 : 3;
 
 /// Elements [at, at + kVectors * kLanes) of acc, tokens [begin, end); for each of them kAskBytes ahead are asked for.
-template <class T, int kVectors, int kAskBytes, bool kTwice>
+template <class T, int kVectors, int kAskBytes>
 HWY_INLINE void accumulate_slice(const VectorList& values, int begin, int end, int at, int head_dim,
-                                 const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker<kTwice>& asker) {
+                                 const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker& asker) {
   const Floats df;
   const int at_bytes = at * static_cast<int>(sizeof(T));
   FloatVec sums[kChunkHeads][kVectors];
   for (int h = 0; h < kChunkHeads; ++h)
     for (int i = 0; i < kVectors; ++i) sums[h][i] = hn::Load(df, acc + h * head_dim + at + i * kLanes);
   for (int t = begin; t < end; ++t) {
-    if constexpr (kAskBytes > 0) asker.template ask<kAskBytes>();
+    if constexpr (kAskBytes > 0) asker.ask<kAskBytes>();
     const T* HWY_RESTRICT v = reinterpret_cast<const T*>(opaque(values[t] + at_bytes));
     FloatVec v_vector[kVectors];
     for (int i = 0; i < kVectors; ++i) v_vector[i] = load_wide(v + i * kLanes);
@@ -46,9 +46,9 @@ HWY_INLINE void accumulate_slice(const VectorList& values, int begin, int end, i
 }
 
 /// All of acc, slice by slice; the first ones ask for as many vectors ahead if kAsk.
-template <class T, bool kAsk, bool kTwice>
+template <class T, bool kAsk>
 HWY_INLINE void accumulate_tokens(const VectorList& values, int begin, int end, int head_dim,
-                                  const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker<kTwice>& asker) {
+                                  const float* HWY_RESTRICT weights, float* HWY_RESTRICT acc, Asker& asker) {
   constexpr int kSliceBytes = kSliceVectors * kLanes * static_cast<int>(sizeof(T));
   constexpr int kAskBytes = std::max(kLineBytes, kSliceBytes / kLineBytes * kLineBytes);
   int to_ask = kAsk ? head_dim * static_cast<int>(sizeof(T)) : 0;
@@ -69,11 +69,11 @@ HWY_INLINE void accumulate_tokens(const VectorList& values, int begin, int end, 
 }
 
 /// acc[c, h] += sum over the stretch's tokens of weights[c, t, h] * v[t].
-template <class T, bool kTwice>
+template <class T>
 HWY_NOINLINE void accumulate_stretch(const Stretch& stretch, const DecodeArgs& args, const float* HWY_RESTRICT weights,
                                      float* HWY_RESTRICT acc) {
   const VectorList values = stretch.here;
-  Asker<kTwice> asker(stretch, args.head_dim * static_cast<int>(sizeof(T)));
+  Asker asker(stretch, args, args.head_dim * static_cast<int>(sizeof(T)));
   weights += stretch.begin * kChunkHeads;
   for (int begin = 0; begin < values.tokens; begin += kSliceTokens) {
     const int end = std::min(begin + kSliceTokens, values.tokens);

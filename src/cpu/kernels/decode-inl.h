@@ -71,7 +71,7 @@ inline HWY_NOINLINE void end_segment(const DecodeArgs& args, const Segment& segm
 }
 
 /// The blocks of a worker, one after the other: K of all heads that go together, then V of all, as they lie in memory.
-template <class T, bool kTwice>
+template <class T>
 class BlockLoop {
  public:
   HWY_INLINE BlockLoop(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch)
@@ -105,7 +105,7 @@ class BlockLoop {
       reset_state(args_, state);
     }
     read_ahead(args_, k_of(block, lane), next, vector_bytes(),
-               [&](const Stretch& stretch) { stretch_scores<T, kTwice>(stretch, args_, state.q, state.scores); });
+               [&](const Stretch& stretch) { stretch_scores<T>(stretch, args_, state.q, state.scores); });
     for (int c = 0; c < args_.num_chunks(); ++c)
       block_weights(block.tokens, args_.head_dim, state.scores + c * args_.chunk_scores(), state.max + c * kChunkHeads,
                     state.sum + c * kMaxLanes, state.acc + c * args_.chunk_floats());
@@ -115,7 +115,7 @@ class BlockLoop {
   HWY_INLINE void accumulate(const TokenBlock& block, int lane, const VectorList& next) {
     SoftmaxState& state = scratch_.states[lane];
     read_ahead(args_, v_of(block, lane), next, vector_bytes(),
-               [&](const Stretch& stretch) { accumulate_stretch<T, kTwice>(stretch, args_, state.scores, state.acc); });
+               [&](const Stretch& stretch) { accumulate_stretch<T>(stretch, args_, state.scores, state.acc); });
     scratch_.counts.kv_tokens += block.tokens;
     if (block.last) end_segment(args_, block.segments[lane], state, scratch_.counts);
   }
@@ -139,10 +139,7 @@ class BlockLoop {
 
 template <class T>
 void decode_worker(const DecodeArgs& args, std::span<const Segment> segments, Scratch& scratch) {
-  if (args.ask_far > 0)
-    BlockLoop<T, true>(args, segments, scratch).run();
-  else
-    BlockLoop<T, false>(args, segments, scratch).run();
+  BlockLoop<T>(args, segments, scratch).run();
 }
 
 }  // namespace HWY_NAMESPACE

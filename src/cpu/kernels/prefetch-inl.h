@@ -44,27 +44,26 @@ struct Stretch {
   int begin = 0;  ///< of the piece within its block
 };
 
-/// Asks for the vectors ahead of a stretch in their order. Some cores drop requests that find their buffers full: there
-/// each line is asked for twice.
-template <bool kTwice>
+/// Asks for the vectors ahead of a stretch in their order.
 class Asker {
  public:
-  HWY_INLINE Asker(const Stretch& stretch, int vector_bytes)
+  HWY_INLINE Asker(const Stretch& stretch, const DecodeArgs& args, int vector_bytes)
       : near_(stretch.near.at),
         far_(stretch.far.at),
         near_offset_(stretch.near.offset),
         far_offset_(stretch.far.offset),
-        vector_bytes_(vector_bytes) {}
+        vector_bytes_(vector_bytes),
+        twice_(args.ask_far > 0) {}
 
   /// The lines of the next kBytes.
   template <int kBytes>
   HWY_INLINE void ask() {
     if (kBytes >= kLineBytes || at_ % kLineBytes == 0) {
       const char* const near = *near_ + (near_offset_ + at_);
-      const char* const far = kTwice ? *far_ + (far_offset_ + at_) : nullptr;
-      for (int line = 0; line < kBytes; line += kLineBytes) {
-        if (kTwice) ask_into_l1(far + line);
-        ask_into_l1(near + line);
+      for (int line = 0; line < kBytes; line += kLineBytes) ask_into_l1(near + line);
+      if (twice_) {
+        const char* const far = *far_ + (far_offset_ + at_);
+        for (int line = 0; line < kBytes; line += kLineBytes) ask_into_l1(far + line);
       }
     }
     at_ += kBytes;
@@ -80,7 +79,8 @@ class Asker {
   const std::ptrdiff_t near_offset_;
   const std::ptrdiff_t far_offset_;
   const int vector_bytes_;
-  int at_ = 0;  // in the vectors that near_ and far_ are at
+  const bool twice_;  // some cores drop requests that find their buffers full
+  int at_ = 0;        // in the vectors that near_ and far_ are at
 };
 
 /// Reads `here`, and then `next` will be read: calls work(stretch) for pieces of it. All that is nearer than

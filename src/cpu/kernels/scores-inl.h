@@ -52,9 +52,9 @@ HWY_INLINE void store_scores(const FloatVec (&sums)[kScoreTokens], float* HWY_RE
 }
 
 /// Scores of kScoreTokens tokens from t on.
-template <class T, bool kAsk, bool kTwice>
+template <class T, bool kAsk>
 HWY_INLINE void group_scores(const VectorList& keys, int t, int head_dim, const float* HWY_RESTRICT q,
-                             float* HWY_RESTRICT scores, Asker<kTwice>& asker) {
+                             float* HWY_RESTRICT scores, Asker& asker) {
   const Floats df;
   const T* HWY_RESTRICT k[kScoreTokens];
   FloatVec sums[kScoreTokens][kChunkHeads];
@@ -63,7 +63,7 @@ HWY_INLINE void group_scores(const VectorList& keys, int t, int head_dim, const 
     for (FloatVec& sum : sums[i]) sum = hn::Zero(df);
   }
   for (int at = 0; at < head_dim; at += kLanes) {
-    if (kAsk) asker.template ask<kScoreTokens * kLanes* static_cast<int>(sizeof(T))>();
+    if (kAsk) asker.ask<kScoreTokens * kLanes* static_cast<int>(sizeof(T))>();
     FloatVec k_vector[kScoreTokens];
     for (int i = 0; i < kScoreTokens; ++i) k_vector[i] = load_wide(k[i] + at);
     for (int h = 0; h < kChunkHeads; ++h) {
@@ -77,11 +77,11 @@ HWY_INLINE void group_scores(const VectorList& keys, int t, int head_dim, const 
 }
 
 /// scores[c, t, h] = q[c, h] . k[t] for all tokens of the stretch and those that fill it up to a multiple of four.
-template <class T, bool kTwice>
+template <class T>
 HWY_NOINLINE void stretch_scores(const Stretch& stretch, const DecodeArgs& args, const float* HWY_RESTRICT q,
                                  float* HWY_RESTRICT scores) {
   const VectorList keys = stretch.here;
-  Asker<kTwice> asker(stretch, args.head_dim * static_cast<int>(sizeof(T)));
+  Asker asker(stretch, args, args.head_dim * static_cast<int>(sizeof(T)));
   scores += stretch.begin * kChunkHeads;
   for (int t = 0; t < keys.tokens; t += kScoreTokens) {
     group_scores<T, true>(keys, t, args.head_dim, q, scores, asker);
