@@ -4,10 +4,8 @@
 // itself; its lanes find the ends of all the CTA's warps at once. No list is read or written.
 
 #include "arith/stream.hpp"
-#include "step_rows.cuh"
+#include "many_rows.cuh"
 #include "tile_feeder.cuh"
-
-#include <climits>
 
 namespace pkv::cuda {
 
@@ -21,15 +19,11 @@ struct Sharers {
 template <class Int>
 class StreamPlan {
   using SegmentCost = arith::SegmentCost<Int>;
+  using CostedRow = pkv::cuda::CostedRow<Int>;
   static_assert(SegmentCost::kMostRows == kWarpRows);
 
  public:
-  struct Shared {
-    int tokens[kCachedRows];     // first, and so in the same place whatever Int is
-    Int before[kMaxWarps * 32];  // of a thread's rows
-    Int warp_total[kMaxWarps];
-    int warp_shortest[kMaxWarps], warp_longest[kMaxWarps], warp_live[kMaxWarps];
-  };
+  using Shared = typename ManyRows<Int>::Shared;
 
   /// `shared` is used where there are more rows than a warp holds.
   __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream, const StepRows& rows,
@@ -45,7 +39,7 @@ class StreamPlan {
   __device__ __forceinline__ void make() {
     Alike rows_alike;
     if (__builtin_expect(step_.batch > kWarpRows, 0)) {
-      const Sum sum = sum_in_cta(step_, segment_cost_.tokens, shared_);
+      const auto sum = ManyRows<Int>::sum(step_, segment_cost_.tokens, shared_);
       total_ = sum.total;
       rows_per_thread_ = sum.rows_per_thread;
       rows_alike = sum.alike;
@@ -104,28 +98,6 @@ class StreamPlan {
   }
 
  private:
-  struct CostedRow {
-    int row;
-    int tokens;
-    Int before;
-  };
-  struct Alike {
-    int tokens;  // of every row that is not empty; 0: they differ
-    int live;    // rows that are not empty
-  };
-  __device__ __forceinline__ static Int sum_of_lanes(Int x) {
-    if constexpr (sizeof(Int) == 4) return __reduce_add_sync(kAllLanes, x);
-    return __shfl_sync(kAllLanes, inclusive_sum(x), 31);
-  }
-  __device__ __forceinline__ static Int inclusive_sum(Int x, int lanes = 32) {
-#pragma unroll 1
-    for (int d = 1; d < lanes; d <<= 1) {
-      const Int y = __shfl_up_sync(kAllLanes, x, d);
-      if (lane_id() >= d) x += y;
-    }
-    return x;
-  }
-
   /// Whether all rows have equally many tokens: then there is nothing to sum up or to search.
   __device__ __forceinline__ bool is_even(const Alike& alike) const {
     return alike.tokens > 0 && alike.live == step_.batch;
@@ -157,7 +129,7 @@ class StreamPlan {
       return alike;
     }
     if (alike.tokens == 0) {
-      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes(own) * step_.num_units, stream_.workers,
+      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes<Int>(own) * step_.num_units, stream_.workers,
                                                         static_cast<Int>(stream_.min_run_tokens));
     }
     Int mine = own_cost(0);
@@ -166,7 +138,7 @@ class StreamPlan {
       for (int j = 1; j < kLaneRows; ++j) mine += own_cost(j);
     }
     const int lanes = rows_.num_lanes();
-    const Int through = inclusive_sum(mine, lanes);
+    const Int through = inclusive_sum<Int>(mine, lanes);
     total_ = __shfl_sync(kAllLanes, through, lanes - 1);
     before_ = lane_id() < lanes ? through - mine : total_;
     return alike;
@@ -210,7 +182,7 @@ class StreamPlan {
       return {static_cast<int>(row), even_tokens_, row * cost};
     }
     if (__builtin_expect(step_.batch > kWarpRows, 0))
-      return find_in_cta(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
+      return ManyRows<Int>::find(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
     int lane = 0;
     // All at once, instead of a search of five steps, each of which waits for the one before.
 #pragma unroll
@@ -228,72 +200,6 @@ class StreamPlan {
             found.before + arith::row_cost<Int>(found.tokens, step_.num_units, segment_cost_.of(found.tokens));
         if (found.row == lane * kLaneRows + j - 1 && after <= at) found = {found.row + 1, tokens, after};
       }
-    }
-    return found;
-  }
-
-  // Of more rows than a warp holds. Functions of their own, so that steps of few rows need not fetch them; static, so
-  // that the plan can stay in registers.
-
-  struct Sum {
-    Int total;
-    int rows_per_thread;
-    Alike alike;
-  };
-  __device__ __noinline__ static Sum sum_in_cta(const StepParams& step, Int segment_cost, Shared& shared) {
-    const int threads = static_cast<int>(blockDim.x), warp = static_cast<int>(threadIdx.x) >> 5;
-    Sum sum{0, (step.batch + threads - 1) / threads, {0, 0}};
-    const int first = static_cast<int>(threadIdx.x) * sum.rows_per_thread;
-    Int mine = 0;
-    int shortest = INT_MAX, longest = 0, live = 0;
-#pragma unroll 4
-    for (int row = first; row < min(first + sum.rows_per_thread, step.batch); ++row) {
-      const int tokens = StepRows::load(step, shared.tokens, row);
-      mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
-      if (tokens > 0) shortest = min(shortest, tokens);
-      longest = max(longest, tokens);
-      live += tokens > 0 ? 1 : 0;
-    }
-    const Int through = inclusive_sum(mine);
-    shortest = __reduce_min_sync(kAllLanes, shortest);
-    longest = __reduce_max_sync(kAllLanes, longest);
-    live = __reduce_add_sync(kAllLanes, live);
-    if (lane_id() == 31) {
-      shared.warp_total[warp] = through;
-      shared.warp_shortest[warp] = shortest;
-      shared.warp_longest[warp] = longest;
-      shared.warp_live[warp] = live;
-    }
-    __syncthreads();
-    // Lanes take a warp each; those past the last, the last again.
-    const int warps = threads >> 5, other = min(lane_id(), warps - 1);
-    const Int of_warp = lane_id() < warps ? shared.warp_total[other] : 0;
-    const Int before_warp = sum_of_lanes(lane_id() < warp ? of_warp : 0);
-    sum.total = sum_of_lanes(of_warp);
-    shortest = __reduce_min_sync(kAllLanes, shared.warp_shortest[other]);
-    longest = __reduce_max_sync(kAllLanes, shared.warp_longest[other]);
-    sum.alike.live = __reduce_add_sync(kAllLanes, lane_id() < warps ? shared.warp_live[other] : 0);
-    sum.alike.tokens = shortest == longest ? longest : 0;
-    shared.before[threadIdx.x] = before_warp + through - mine;
-    __syncthreads();
-    return sum;
-  }
-
-  __device__ __noinline__ static CostedRow find_in_cta(const StepParams& step, Int segment_cost, const Shared& shared,
-                                                       int rows_per_thread, Int at) {
-    const int threads = static_cast<int>(blockDim.x);
-    int thread = 0;
-#pragma unroll 1
-    for (int stride = kMaxWarps * 16; stride > 0; stride >>= 1)
-      if (thread + stride < threads && shared.before[thread + stride] <= at) thread += stride;
-    Int before = shared.before[thread];
-    const int stop = min((thread + 1) * rows_per_thread, step.batch);
-    CostedRow found{thread * rows_per_thread, 0, before};
-#pragma unroll 1
-    for (int row = found.row; row < stop && before <= at; ++row) {
-      const int tokens = StepRows::tokens(step, shared.tokens, row);
-      if (tokens > 0) found = {row, tokens, before};
-      before += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
     }
     return found;
   }
