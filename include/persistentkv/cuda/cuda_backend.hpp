@@ -47,9 +47,9 @@ struct CudaRunOptions {
   /// Programmatic dependent launch (compute capability 9.0; elsewhere it changes nothing): the kernel may begin while
   /// the one ahead of it in the stream still runs. It then reads lengths and page table, and K and V of all pages but
   /// the one that holds a row's newest token, before that kernel has finished; q, and everything it writes, only after.
-  /// Kernels of this library let the next one begin once the one ahead of them has finished.
   /// So lengths and page table must have been written by something earlier, and of K and V the kernel ahead may write
-  /// nothing but newest tokens.
+  /// nothing but newest tokens. A kernel ahead that was launched so too must not let this one begin before it has
+  /// waited (ours do not): what is earlier might still run.
   bool programmatic_dependent_launch = false;
   /// With it: the kernel ahead writes nothing of K and V at all, and newest pages are read early too.
   bool kv_written_earlier = false;
