@@ -104,9 +104,10 @@ class BlockCursor {
 
   static void continue_list(const char** list, int tokens, std::ptrdiff_t head_bytes) noexcept {
     const int places = TokenBlock::places_for(tokens);
-    std::fill(list + tokens, list + places, list[tokens - 1]);
-    for (int i = 0; i < places; ++i) list[places + i] = list[i] + head_bytes;
-    std::fill_n(list + 2 * places, kMaxBlockTokens, list[2 * places - 1]);
+    const char** next_head = list + places;
+    std::fill(list + tokens, next_head, list[tokens - 1]);
+    for (int i = 0; i < places; ++i) next_head[i] = list[i] + head_bytes;
+    std::fill_n(next_head + places, kMaxBlockTokens, next_head[places - 1]);
   }
 
   const DecodeArgs& args_;
