@@ -52,11 +52,15 @@ class Append {
     params_.delay_ns = 30000;
   }
 
-  /// Forgets the tokens, appends them late, and attends.
-  void run(CudaPreparedStep& prepared, cudaStream_t stream, const CudaRunOptions& options) {
+  /// Forgets the tokens, and appends them late.
+  void run(cudaStream_t stream) {
     problem_.poison_outputs(stream);
     launch_forget(params_, stream);
     launch_late_append(params_, stream);
+  }
+  /// And attends.
+  void run(CudaPreparedStep& prepared, cudaStream_t stream, const CudaRunOptions& options) {
+    run(stream);
     prepared.run(problem_.device_layer(), stream, options);
   }
 
@@ -102,6 +106,28 @@ TEST_F(CudaDependentLaunch, NewestTokensAreReadAfterTheKernelAhead) {
       }
     }
     ASSERT_EQ(problem.disagreement(), "") << "last replay";
+  }
+}
+
+/// Of what the kernel before last writes, everything may be read at once: ours lets none begin before it has waited.
+TEST_F(CudaDependentLaunch, WhatIsWrittenTwoAheadIsThere) {
+  const Dimensions d = dimensions(7, 16);
+  PagedProblem problem(d, random_), between(dimensions(2, 16), random_);
+  problem.draw(std::vector<std::int32_t>(7, d.capacity_tokens()));
+  between.draw(std::vector<std::int32_t>(2, 64));
+  PlanOptions few = stream_options();
+  few.num_workers = 8;  // there is room for both beside it
+  const auto small = backend_->prepare(between.device_step(), Schedule::kStream, few);
+  const auto prepared = prepare(problem.device_step());
+  Append append(problem, d, Written::kOldest);
+  const Stream stream;
+  for (int i = 0; i < 10; ++i) {
+    append.run(stream);
+    dynamic_cast<CudaPreparedStep&>(*small).run(between.device_layer(), stream,
+                                                {.programmatic_dependent_launch = true});
+    prepared->run(problem.device_layer(), stream, {.programmatic_dependent_launch = true});
+    ASSERT_EQ(problem.disagreement(), "") << "run " << i;
+    ASSERT_EQ(between.disagreement(), "") << "run " << i;
   }
 }
 
