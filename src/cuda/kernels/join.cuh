@@ -122,29 +122,16 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
   for (unsigned rest = unit.parts; rest != 0; rest &= rest - 1) {
     const int w = __ffs(static_cast<int>(rest)) - 1;
     const float* from = w == unit.begins ? places.tail(w) : places.head(w);
-    float2 max_sum[kHeads];
-    float4 acc[kHeads][Part::kVectors];
+    Part part[kHeads];
 #pragma unroll
     for (int k = 0; k < kHeads; ++k) {
       const int g = min(first + k, unit.heads - 1);
-      max_sum[k] = shared.max_sum[w][w == unit.begins][g];
-#pragma unroll
-      for (int v = 0; v < Part::kVectors; ++v)
-        if (Part::mine(v)) acc[k][v] = *reinterpret_cast<const float4*>(from + g * kPartPitch<kHeadDim> + Part::dim(v));
+      part[k].load(shared.max_sum[w][w == unit.begins][g], from + g * kPartPitch<kHeadDim>);
     }
 #pragma unroll
     for (int k = 0; k < kHeads; ++k) {
-      const float max = fmaxf(total[k].max, max_sum[k].x);
-      const float factor = fast_exp2(total[k].max - max), weight = fast_exp2(max_sum[k].x - max);
-      total[k].max = max;
-      total[k].sum = total[k].sum * factor + weight * max_sum[k].y;
-#pragma unroll
-      for (int v = 0; v < Part::kVectors; ++v) {
-        if (!Part::mine(v)) continue;
-        const float4 a = total[k].acc[v];
-        total[k].acc[v] = make_float4(a.x * factor, a.y * factor, a.z * factor, a.w * factor);
-        add_scaled(total[k].acc[v], weight, acc[k][v]);
-      }
+      total[k].scale_to(fmaxf(total[k].max, part[k].max));
+      total[k].add(part[k]);
     }
   }
 #pragma unroll
