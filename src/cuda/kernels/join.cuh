@@ -182,10 +182,21 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
   const bool many = inner * p.heads_per_unit > 2 * warps;
   const int per_unit = many ? (p.heads_per_unit + 3) / 4 : p.heads_per_unit;
   const int items = shared_items + inner * per_unit;
+  struct Item {
+    int unit;
+    int head;
+  };
+  const auto shared_item = [&](int item) {  // there are two such units at most
+    const int unit = item < p.heads_per_unit ? 0 : 1;
+    return Item{unit, item - unit * p.heads_per_unit};
+  };
+  const auto inner_item = [&](int item) {
+    const int unit = arith::small_quotient<int>(item, per_unit);
+    return Item{num_shared + unit, item - unit * per_unit};
+  };
   // What lane i arrives for: the i-th of this warp's heads of shared units.
   const int lanes_item = warp + lane_id() * warps;
-  const int lanes_unit = lanes_item < p.heads_per_unit ? 0 : 1;
-  const int lanes_head = lanes_item - lanes_unit * p.heads_per_unit;
+  const Item lanes = shared_item(lanes_item);
   bool arrived = false, came_last = false;
 #pragma unroll 1
   for (int item = warp;; item += warps) {
@@ -193,17 +204,15 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
       arrived = true;
       probe.stamp(CudaStampKind::kJoined);
       __syncwarp();
-      if (lanes_item < shared_items && lanes_head < shared.units[lanes_unit].heads) {
-        const Sharers sharers = shared.units[lanes_unit].sharers;
-        came_last = arrive_last(p.partials.arrivals + lanes_head * gridDim.x + sharers.first, sharers.count);
+      if (lanes_item < shared_items && lanes.head < shared.units[lanes.unit].heads) {
+        const Sharers sharers = shared.units[lanes.unit].sharers;
+        came_last = arrive_last(p.partials.arrivals + lanes.head * gridDim.x + sharers.first, sharers.count);
       }
     }
     if (item >= items) break;
     const bool is_shared = item < shared_items;
-    const int of_inner = item - shared_items;
-    const int nth = is_shared ? (item < p.heads_per_unit ? 0 : 1) : arith::small_quotient<int>(of_inner, per_unit);
-    const int g = is_shared ? item - nth * p.heads_per_unit : of_inner - nth * per_unit;
-    const JoinUnit& unit = shared.units[is_shared ? nth : num_shared + nth];
+    const auto [nth, g] = is_shared ? shared_item(item) : inner_item(item - shared_items);
+    const JoinUnit& unit = shared.units[nth];
     if (__builtin_expect(many && !is_shared, 0)) {
       join_four_heads<T, kHeadDim>(p, shared, places, unit, 4 * g);
     } else if (g < unit.heads) {
@@ -219,9 +228,8 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
   unsigned last = __ballot_sync(kAllLanes, came_last);
 #pragma unroll 1
   for (; last != 0; last &= last - 1) {
-    const int item = warp + (__ffs(static_cast<int>(last)) - 1) * warps;
-    const int which = item < p.heads_per_unit ? 0 : 1, g = item - which * p.heads_per_unit;
-    const JoinUnit& unit = shared.units[which];
+    const auto [nth, g] = shared_item(warp + (__ffs(static_cast<int>(last)) - 1) * warps);
+    const JoinUnit& unit = shared.units[nth];
     const HeadPart<kHeadDim> part =
         combine<kHeadDim>(unit.sharers.count, SharedParts<kHeadDim, kPitch>(p.partials, unit.sharers.first, g));
     write_head<T>(p, part, unit.row, unit.first_head + g);

@@ -32,6 +32,26 @@ struct Alike {
   int live;    // rows that are not empty
 };
 
+/// Of several rows, and then of those of all lanes.
+struct RowLengths {
+  int shortest;  // of those that are not empty
+  int longest;
+  int live;  // that are not empty
+
+  __device__ __forceinline__ static RowLengths none() { return {INT_MAX, 0, 0}; }
+  __device__ __forceinline__ void add(int tokens) {
+    if (tokens > 0) shortest = min(shortest, tokens);
+    longest = max(longest, tokens);
+    live += tokens > 0 ? 1 : 0;
+  }
+  __device__ __forceinline__ void join_lanes() {
+    shortest = __reduce_min_sync(kAllLanes, shortest);
+    longest = __reduce_max_sync(kAllLanes, longest);
+    live = __reduce_add_sync(kAllLanes, live);
+  }
+  [[nodiscard]] __device__ __forceinline__ Alike alike() const { return {shortest == longest ? longest : 0, live}; }
+};
+
 template <class Int>
 struct CostedRow {
   int row;
@@ -46,7 +66,7 @@ struct ManyRows {
     int tokens[kCachedRows];     // first, and so in the same place whatever Int is
     Int before[kMaxWarps * 32];  // of a thread's rows
     Int warp_total[kMaxWarps];
-    int warp_shortest[kMaxWarps], warp_longest[kMaxWarps], warp_live[kMaxWarps];
+    RowLengths warp_lengths[kMaxWarps];
   };
 
   struct Sum {
@@ -61,24 +81,18 @@ struct ManyRows {
     Sum all{0, (step.batch + threads - 1) / threads, {0, 0}};
     const int first = static_cast<int>(threadIdx.x) * all.rows_per_thread;
     Int mine = 0;
-    int shortest = INT_MAX, longest = 0, live = 0;
+    RowLengths lengths = RowLengths::none();
 #pragma unroll 4
     for (int row = first; row < min(first + all.rows_per_thread, step.batch); ++row) {
       const int tokens = StepRows::load(step, shared.tokens, row);
       mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
-      if (tokens > 0) shortest = min(shortest, tokens);
-      longest = max(longest, tokens);
-      live += tokens > 0 ? 1 : 0;
+      lengths.add(tokens);
     }
     const Int through = inclusive_sum<Int>(mine);
-    shortest = __reduce_min_sync(kAllLanes, shortest);
-    longest = __reduce_max_sync(kAllLanes, longest);
-    live = __reduce_add_sync(kAllLanes, live);
+    lengths.join_lanes();
     if (lane_id() == 31) {
       shared.warp_total[warp] = through;
-      shared.warp_shortest[warp] = shortest;
-      shared.warp_longest[warp] = longest;
-      shared.warp_live[warp] = live;
+      shared.warp_lengths[warp] = lengths;
     }
     __syncthreads();
     // Lanes take a warp each; those past the last, the last again.
@@ -86,10 +100,10 @@ struct ManyRows {
     const Int of_warp = lane_id() < warps ? shared.warp_total[other] : 0;
     const Int before_warp = sum_of_lanes<Int>(lane_id() < warp ? of_warp : 0);
     all.total = sum_of_lanes<Int>(of_warp);
-    shortest = __reduce_min_sync(kAllLanes, shared.warp_shortest[other]);
-    longest = __reduce_max_sync(kAllLanes, shared.warp_longest[other]);
-    all.alike.live = __reduce_add_sync(kAllLanes, lane_id() < warps ? shared.warp_live[other] : 0);
-    all.alike.tokens = shortest == longest ? longest : 0;
+    lengths = shared.warp_lengths[other];
+    if (lane_id() >= warps) lengths.live = 0;
+    lengths.join_lanes();
+    all.alike = lengths.alike();
     shared.before[threadIdx.x] = before_warp + through - mine;
     __syncthreads();
     return all;

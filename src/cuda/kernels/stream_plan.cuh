@@ -107,18 +107,14 @@ class StreamPlan {
     Alike alike;
     Int own = 0;
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
-      int shortest = INT_MAX, longest = 0, live = 0;
+      RowLengths lengths = RowLengths::none();
 #pragma unroll
       for (int j = 0; j < kLaneRows; ++j) {
-        const int tokens = rows_.own_tokens(j);
-        if (tokens > 0) shortest = min(shortest, tokens);
-        longest = max(longest, tokens);
-        live += tokens > 0 ? 1 : 0;
-        own += tokens;
+        lengths.add(rows_.own_tokens(j));
+        own += rows_.own_tokens(j);
       }
-      shortest = __reduce_min_sync(kAllLanes, shortest);
-      longest = __reduce_max_sync(kAllLanes, longest);
-      alike = {shortest == longest ? longest : 0, __reduce_add_sync(kAllLanes, live)};
+      lengths.join_lanes();
+      alike = lengths.alike();
     } else {
       alike = {rows_.alike(), rows_.num_live()};
       own = rows_.own_tokens();
