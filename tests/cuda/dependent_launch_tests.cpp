@@ -53,14 +53,14 @@ class Append {
   }
 
   /// Forgets the tokens, and appends them late.
-  void run(cudaStream_t stream) {
+  void forget_and_append(cudaStream_t stream) {
     problem_.poison_outputs(stream);
     launch_forget(params_, stream);
     launch_late_append(params_, stream);
   }
   /// And attends.
   void run(CudaPreparedStep& prepared, cudaStream_t stream, const CudaRunOptions& options) {
-    run(stream);
+    forget_and_append(stream);
     prepared.run(problem_.device_layer(), stream, options);
   }
 
@@ -122,7 +122,7 @@ TEST_F(CudaDependentLaunch, WhatIsWrittenTwoAheadIsThere) {
   Append append(problem, d, Written::kOldest);
   const Stream stream;
   for (int i = 0; i < 10; ++i) {
-    append.run(stream);
+    append.forget_and_append(stream);
     dynamic_cast<CudaPreparedStep&>(*small).run(between.device_layer(), stream,
                                                 {.programmatic_dependent_launch = true});
     prepared->run(problem.device_layer(), stream, {.programmatic_dependent_launch = true});
