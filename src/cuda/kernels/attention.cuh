@@ -100,13 +100,21 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::
     for (int x = 0; x < 4; ++x) scores[n][x] += odd[n][x];
 }
 
+/// P as the B operand of the second product, which is of 16-bit factors: rounded, and beside it what rounding took away,
+/// rounded too.
+template <int kBlocks>
+struct Weights {
+  std::uint32_t rounded[kBlocks][2];
+  std::uint32_t rest[kBlocks][2];
+};
+
 /// Scores of tokens [first, last) of the tile become P, packed as the B operand of the second product. The running
 /// maximum is lazy: it moves only when a score beats it by 2^14, and then to 2^8 below that score, so that most tiles
 /// skip the shuffles and the rescaling. P is then up to 2^14, which fp16 holds, and the weights of tokens that a
 /// dominant one outweighs by far have 8 bits more than below a maximum of 1.
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (&scores)[kBlocks][4], int first,
-                                        int last, float scale_log2, std::uint32_t (&weights)[kBlocks][2]) {
+                                        int last, float scale_log2, Weights<kBlocks>& weights) {
   constexpr float kSlack = 14.0f, kHeadroom = 8.0f;
   const int r = lane_id() >> 2;
   const bool low = r >= first && r < last, high = r + 8 >= first && r + 8 < last;
@@ -137,14 +145,17 @@ __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (
       const float high_head = fast_exp2(scores[n][2 * half + 1] - state.max[n][1]);
       state.sum[n][0] += low_head;
       state.sum[n][1] += high_head;
-      weights[n][half] = transpose_matrix(Packed<T>::pack(low_head, high_head));
+      const std::uint32_t rounded = Packed<T>::pack(low_head, high_head);
+      const float2 taken = Packed<T>::unpack(rounded);
+      weights.rounded[n][half] = transpose_matrix(rounded);
+      weights.rest[n][half] = transpose_matrix(Packed<T>::pack(low_head - taken.x, high_head - taken.y));
     }
   }
 }
 
 template <class T, int kHeadDim, int kBlocks>
 __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state, std::uint32_t values,
-                                                const std::uint32_t (&weights)[kBlocks][2]) {
+                                                const Weights<kBlocks>& weights) {
   const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3);
   const std::uint32_t row = Ring<kHeadDim, 1>::at(values, token, (lane_id() >> 3) & 1);
 #pragma unroll
@@ -152,7 +163,10 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
     std::uint32_t a[4];
     load_matrices_transposed(a, Ring<kHeadDim, 1>::chunks_on(row, 2 * j));
 #pragma unroll
-    for (int n = 0; n < kBlocks; ++n) Packed<T>::multiply(state.acc[n][j], a, weights[n][0], weights[n][1]);
+    for (int n = 0; n < kBlocks; ++n) {
+      Packed<T>::multiply(state.acc[n][j], a, weights.rounded[n][0], weights.rounded[n][1]);
+      Packed<T>::multiply(state.acc[n][j], a, weights.rest[n][0], weights.rest[n][1]);
+    }
   }
 }
 
@@ -219,7 +233,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
       }
       feeder.issue_keys(stage);
       if (!fills) {
-        std::uint32_t weights[kBlocks][2];
+        Weights<kBlocks> weights;
         softmax<T>(state, scores, at.token - token, token_end - token, p.scale_log2, weights);
         copy_async_wait<2 * kStages - 1>();
         __syncwarp();

@@ -85,6 +85,9 @@ struct Packed<__half> {
     const __half2 x = __floats2half2_rn(low, high);
     return *reinterpret_cast<const std::uint32_t*>(&x);
   }
+  __device__ __forceinline__ static float2 unpack(std::uint32_t x) {
+    return __half22float2(*reinterpret_cast<const __half2*>(&x));
+  }
   /// c += a b, with a 16x16, b 16x8 and c 16x8 in FP32.
   __device__ __forceinline__ static void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
                                                   std::uint32_t b1) {
@@ -100,6 +103,9 @@ struct Packed<__nv_bfloat16> {
   __device__ __forceinline__ static std::uint32_t pack(float low, float high) {
     const __nv_bfloat162 x = __floats2bfloat162_rn(low, high);
     return *reinterpret_cast<const std::uint32_t*>(&x);
+  }
+  __device__ __forceinline__ static float2 unpack(std::uint32_t x) {
+    return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(&x));
   }
   __device__ __forceinline__ static void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
                                                   std::uint32_t b1) {
