@@ -2,11 +2,27 @@
 
 // The end of `stream`: the parts that the warps of a CTA hold of the units that no warp did alone are joined, and what
 // other CTAs share goes through the workspace, to be combined by the CTA that comes last. A warp does a head of a unit.
+// Where many share a unit, groups of neighbours do so first, and what comes last of its group arrives for it.
 
 #include "partials.cuh"
 #include "wide_plan.cuh"
 
 namespace pkv::cuda {
+
+/// Of more CTAs than kAtOnce, the last would read too much by itself: 65 parts of 8 KB with 16 heads.
+struct MergeGroups {
+  static constexpr int kAtOnce = 32, kSize = 8;
+
+  __device__ __forceinline__ static Sharers of(int cta, const Sharers& all) {
+    if (all.count <= kAtOnce) return all;
+    const int before = (cta - all.first) / kSize * kSize;
+    return {all.first + before, min(kSize, all.count - before)};
+  }
+  __device__ __forceinline__ static int count(const Sharers& all) { return (all.count + kSize - 1) / kSize; }
+  /// The CTA whose counter and whose slots, from there on, are the groups' own: CTAs in the middle of a unit begin
+  /// none, and leave both unused.
+  __device__ __forceinline__ static int place(const Sharers& all) { return all.first + 1; }
+};
 
 /// A unit whose parts are joined: warps of this CTA have several, or other CTAs have some.
 struct alignas(16) JoinUnit {
@@ -16,6 +32,7 @@ struct alignas(16) JoinUnit {
   unsigned parts;   // a bit for each warp that has one
   int begins;       // the warp that begins the unit: its part is a tail, all others are heads; -1: an earlier CTA's
   Sharers sharers;  // the CTAs, if there are others
+  Sharers group;    // those of them whose parts are added up first; all where they are few
   int slot;         // of this CTA's part in the workspace
 };
 
@@ -58,12 +75,13 @@ __device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& sh
   if (continued ? !continues : (tails >> lane & 1) == 0) return;
   const unsigned later = tails & (~1u << lane);
   const Unit unit = unit_of(p, continued ? first_unit : end.unit);
-  JoinUnit joined{continued ? first_row : end.row, unit.first_head, unit.heads, from_before, -1, before, 0};
+  JoinUnit joined{continued ? first_row : end.row, unit.first_head, unit.heads, from_before, -1, before, {}, 0};
   if (!continued) {
     joined.parts = 1u << lane | (heads & (~1u << lane) & through_first(later));
     joined.begins = lane;
     joined.sharers = after;
   }
+  joined.group = MergeGroups::of(cta, joined.sharers);
   joined.slot = arith::partial_slot(cta, continued ? 1 : 0);
   const int inner = num_shared + __popc(tails & ~(~0u << lane));
   shared.units[continued ? 0 : leaving ? num_shared - 1 : inner] = joined;
@@ -139,15 +157,16 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
     if (first + k < unit.heads) write_head<T>(p, total[k], unit.row, unit.first_head + first + k);
 }
 
-/// The parts of one head of a unit, for combine(): all but the first are equally far apart.
+/// Parts of one head of a unit, for combine(), each two slots from the one before: of CTAs in a row, or of groups. The
+/// CTA that begins the unit has its part in its other slot.
 template <int kHeadDim, int kPitch>
 class SharedParts {
  public:
-  __device__ __forceinline__ SharedParts(const PartialsParams& partials, int first_cta, int g)
-      : partials_(partials), begin_(std::int64_t{arith::partial_slot(first_cta, 1)} * kPitch + g) {}
+  __device__ __forceinline__ SharedParts(const PartialsParams& partials, int slot, bool has_begin, int g)
+      : partials_(partials), begin_(std::int64_t{slot} * kPitch + g), of_begin_(has_begin ? kOfBegin : 0) {}
   __device__ __forceinline__ void batch(int first) {
     index_ = begin_ + first * kNext;
-    of_first_ = first == 0 ? kOfFirst : 0;
+    of_first_ = first == 0 ? of_begin_ : 0;
     acc_ = partials_.acc + index_ * kHeadDim + lane_id() * 4;
     not_before(acc_);  // one address, from which the others differ by constants
   }
@@ -160,14 +179,40 @@ class SharedParts {
 
  private:
   static constexpr int kNext = (arith::partial_slot(1, 1) - arith::partial_slot(0, 1)) * kPitch;
-  static constexpr int kOfFirst = (arith::partial_slot(0, 0) - arith::partial_slot(0, 1)) * kPitch;
+  static constexpr int kOfBegin = (arith::partial_slot(0, 0) - arith::partial_slot(0, 1)) * kPitch;
 
   const PartialsParams& partials_;
   std::int64_t begin_;
+  int of_begin_;
   std::int64_t index_ = 0;
   const float* acc_ = nullptr;
   int of_first_ = 0;
 };
+
+/// Combines and writes a head of a shared unit, whose group this warp was the last of; if groups remain, only their
+/// last one.
+template <class T, int kHeadDim, int kPitch>
+__device__ __forceinline__ void merge_shared(const DecodeParams& p, const JoinUnit& unit, int g) {
+  using Parts = SharedParts<kHeadDim, kPitch>;
+  int slot = arith::partial_slot(unit.group.first, 1), count = unit.group.count;
+  bool has_begin = unit.group.first == unit.sharers.first, of_group = count < unit.sharers.count;
+  HeadPart<kHeadDim> part;
+#pragma unroll 1
+  while (true) {
+    part = combine<kHeadDim>(count, Parts(p.partials, slot, has_begin, g));
+    if (!of_group) break;
+    const int place = MergeGroups::place(unit.sharers);
+    const int nth = (unit.group.first - unit.sharers.first) / MergeGroups::kSize;
+    publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(place + nth, 0)} * kPitch + g, part);
+    __syncwarp();
+    slot = arith::partial_slot(place, 0);
+    count = MergeGroups::count(unit.sharers);
+    has_begin = of_group = false;
+    if (!__any_sync(kAllLanes, lane_id() == 0 && arrive_last(p.partials.arrivals + g * gridDim.x + place, count)))
+      return;
+  }
+  write_head<T>(p, part, unit.row, unit.first_head + g);
+}
 
 /// For the whole CTA, after a barrier. The heads of units that other CTAs share come first, each joined and published
 /// by one warp, which then arrives for it and goes on: a counter for each head, so that nothing more is waited for.
@@ -205,8 +250,8 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
       probe.stamp(CudaStampKind::kJoined);
       __syncwarp();
       if (lanes_item < shared_items && lanes.head < shared.units[lanes.unit].heads) {
-        const Sharers sharers = shared.units[lanes.unit].sharers;
-        came_last = arrive_last(p.partials.arrivals + lanes.head * gridDim.x + sharers.first, sharers.count);
+        const Sharers group = shared.units[lanes.unit].group;
+        came_last = arrive_last(p.partials.arrivals + lanes.head * gridDim.x + group.first, group.count);
       }
     }
     if (item >= items) break;
@@ -229,10 +274,7 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
 #pragma unroll 1
   for (; last != 0; last &= last - 1) {
     const auto [nth, g] = shared_item(warp + (__ffs(static_cast<int>(last)) - 1) * warps);
-    const JoinUnit& unit = shared.units[nth];
-    const HeadPart<kHeadDim> part =
-        combine<kHeadDim>(unit.sharers.count, SharedParts<kHeadDim, kPitch>(p.partials, unit.sharers.first, g));
-    write_head<T>(p, part, unit.row, unit.first_head + g);
+    merge_shared<T, kHeadDim, kPitch>(p, shared.units[nth], g);
     if constexpr (Probe::kStamps) probe.stamp(CudaStampKind::kMerged);
   }
 }
