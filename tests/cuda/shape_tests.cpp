@@ -98,6 +98,30 @@ TEST_F(CudaShapes, ARowOfAMillionTokens) {
   attend(d, {(1 << 20) - 5});
 }
 
+/// Where more than 32 CTAs share a unit, groups of them combine first. Counters must be zero again after each run.
+TEST_F(CudaShapes, UnitsThatManyCtasShare) {
+  for (const auto& [heads, group_size] : {std::pair{1, 16}, {1, 5}, {2, 16}, {3, 8}}) {
+    Dimensions d;
+    d.shape = {.num_q_heads = heads * group_size, .num_kv_heads = heads, .head_dim = 128};
+    d.batch = 3;
+    d.pages_per_row = 2100;
+    for (const int max_ctas : {32, 33, 40, 41, 65, 132, 300}) {
+      SCOPED_TRACE(::testing::Message() << heads << " KV heads, G = " << group_size << ", CTAs " << max_ctas);
+      PagedProblem problem(d, random_);
+      problem.draw(std::vector<std::int32_t>{static_cast<std::int32_t>(random_.in(28000, 33600)),
+                                             static_cast<std::int32_t>(random_.in(1, 200)),
+                                             static_cast<std::int32_t>(random_.in(0, 9000))});
+      const auto backend = make_cuda_backend({.max_ctas = max_ctas});
+      const auto prepared = backend->prepare(problem.device_step(), Schedule::kStream, stream_options());
+      for (int run = 0; run < 3; ++run) {
+        problem.poison_outputs();
+        prepared->run(problem.device_layer(), nullptr);
+        ASSERT_EQ(problem.disagreement(), "");
+      }
+    }
+  }
+}
+
 TEST_F(CudaShapes, PagesOfAnySize) {
   for (const int page_size : {1, 3, 24, 100}) {
     for (const int head_dim : {64, 80, 96, 128, 256}) {

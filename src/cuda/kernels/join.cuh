@@ -9,16 +9,18 @@
 
 namespace pkv::cuda {
 
-/// Of more CTAs than kAtOnce, the last would read too much by itself: 65 parts of 8 KB with 16 heads.
+/// Of more CTAs than kAtOnce, the last would read too much by itself: 65 parts of 8 KB with 16 heads. A group counts at
+/// its first CTA, all groups together at the one after the unit's first: neither is the last one, which may begin
+/// another unit. For that, a last group is never one CTA alone.
 struct MergeGroups {
   static constexpr int kAtOnce = 32, kSize = 8;
 
+  __device__ __forceinline__ static int count(const Sharers& all) { return (all.count + kSize - 2) / kSize; }
   __device__ __forceinline__ static Sharers of(int cta, const Sharers& all) {
     if (all.count <= kAtOnce) return all;
-    const int before = (cta - all.first) / kSize * kSize;
-    return {all.first + before, min(kSize, all.count - before)};
+    const int last = count(all) - 1, nth = min((cta - all.first) / kSize, last);
+    return {all.first + nth * kSize, nth < last ? kSize : all.count - nth * kSize};
   }
-  __device__ __forceinline__ static int count(const Sharers& all) { return (all.count + kSize - 1) / kSize; }
   /// The CTA whose counter and whose slots, from there on, are the groups' own: CTAs in the middle of a unit begin
   /// none, and leave both unused.
   __device__ __forceinline__ static int place(const Sharers& all) { return all.first + 1; }
