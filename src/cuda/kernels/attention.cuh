@@ -77,10 +77,19 @@ __device__ __forceinline__ void prefetch_query(const DecodeParams& p, int row, c
     prefetch_l2(base + line / kLines * p.q.head_bytes + line % kLines * 128);
 }
 
+/// Where in a tensor of the ring a lane reads its rows of the A operand: of K, and of V^T.
+template <int kHeadDim>
+__device__ __forceinline__ std::uint32_t key_row() {
+  return Ring<kHeadDim, 1>::at(0, lane_id() & 15, lane_id() >> 4);
+}
+template <int kHeadDim>
+__device__ __forceinline__ std::uint32_t value_row() {
+  return Ring<kHeadDim, 1>::at(0, (lane_id() & 7) + ((lane_id() >> 4) << 3), (lane_id() >> 3) & 1);
+}
+
 template <class T, int kHeadDim, int kBlocks>
-__device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::uint32_t keys,
+__device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::uint32_t row,
                                               const QueryFragments<kHeadDim, kBlocks>& q) {
-  const std::uint32_t row = Ring<kHeadDim, 1>::at(keys, lane_id() & 15, lane_id() >> 4);
   float odd[kBlocks][4];  // a second chain: a lone warp waits for the latency of the first
 #pragma unroll
   for (int n = 0; n < kBlocks; ++n)
@@ -100,8 +109,8 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[kBlocks][4], std::
     for (int x = 0; x < 4; ++x) scores[n][x] += odd[n][x];
 }
 
-/// P as the B operand of the second product, which is of 16-bit factors: rounded, and beside it what rounding took away,
-/// rounded too.
+/// P as the B operand of the second product, which is of 16-bit factors: rounded, and beside it what rounding took
+/// away, rounded too.
 template <int kBlocks>
 struct Weights {
   std::uint32_t rounded[kBlocks][2];
@@ -154,10 +163,8 @@ __device__ __forceinline__ void softmax(State<kHeadDim, kBlocks>& state, float (
 }
 
 template <class T, int kHeadDim, int kBlocks>
-__device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state, std::uint32_t values,
+__device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state, std::uint32_t row,
                                                 const Weights<kBlocks>& weights) {
-  const int token = (lane_id() & 7) + ((lane_id() >> 4) << 3);
-  const std::uint32_t row = Ring<kHeadDim, 1>::at(values, token, (lane_id() >> 3) & 1);
 #pragma unroll
   for (int j = 0; j < kHeadDim / 16; ++j) {
     std::uint32_t a[4];
@@ -181,6 +188,10 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
                                            const Place& end, std::uint32_t ring, OnFilled on_filled,
                                            OnSegment on_segment, Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
+  std::uint32_t key_lane = key_row<kHeadDim>(), value_lane = R::kTensorBytes + value_row<kHeadDim>();
+  not_before(ring);  // these three live in registers, and are not made again for each tile
+  not_before(key_lane);
+  not_before(value_lane);
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
   TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
   QueryFragments<kHeadDim, kBlocks> q;
@@ -222,13 +233,13 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
         load_query(q, p, at.row, unit_of(p, at.unit));
         waited = true;
       }
-      const std::uint32_t keys = ring + stage * R::kStageBytes;
+      const std::uint32_t tile = ring + stage * R::kStageBytes;
       float scores[kBlocks][4];
       if (!fills) {
         copy_async_wait<2 * kStages - 1>();
         __syncwarp();
         probe.stamp_first_data();
-        multiply_keys<T>(scores, keys, q);
+        multiply_keys<T>(scores, tile + key_lane, q);
         __syncwarp();
       }
       feeder.issue_keys(stage);
@@ -237,7 +248,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
         softmax<T>(state, scores, at.token - token, token_end - token, p.scale_log2, weights);
         copy_async_wait<2 * kStages - 1>();
         __syncwarp();
-        multiply_values<T>(state, keys + R::kTensorBytes, weights);
+        multiply_values<T>(state, tile + value_lane, weights);
         __syncwarp();
         token += kTileTokens;
       } else {

@@ -191,29 +191,31 @@ class SharedParts {
   int of_first_ = 0;
 };
 
-/// Combines and writes a head of a shared unit, whose group this warp was the last of; if groups remain, only their
-/// last one.
+/// What the last warp of a group does for a head: combines its parts, and if no group is left, all groups'. A function
+/// of its own, so that its code is not among what a step waits for whose units are shared by few.
 template <class T, int kHeadDim, int kPitch>
-__device__ __forceinline__ void merge_shared(const DecodeParams& p, const JoinUnit& unit, int g) {
+__device__ __noinline__ void merge_groups(const DecodeParams& p, const JoinUnit& unit, int g) {
   using Parts = SharedParts<kHeadDim, kPitch>;
-  int slot = arith::partial_slot(unit.group.first, 1), count = unit.group.count;
-  bool has_begin = unit.group.first == unit.sharers.first, of_group = count < unit.sharers.count;
-  HeadPart<kHeadDim> part;
+  const Sharers& group = unit.group;
+  const int place = MergeGroups::place(unit.sharers), groups = MergeGroups::count(unit.sharers);
+  const int nth = (group.first - unit.sharers.first) / MergeGroups::kSize;
+  int slot = arith::partial_slot(group.first, 1), count = group.count;
+  bool has_begin = nth == 0;
 #pragma unroll 1
-  while (true) {
-    part = combine<kHeadDim>(count, Parts(p.partials, slot, has_begin, g));
-    if (!of_group) break;
-    const int place = MergeGroups::place(unit.sharers);
-    const int nth = (unit.group.first - unit.sharers.first) / MergeGroups::kSize;
+  for (int level = 0;; ++level) {
+    const HeadPart<kHeadDim> part = combine<kHeadDim, MergeGroups::kSize>(count, Parts(p.partials, slot, has_begin, g));
+    if (level == 1) {
+      write_head<T>(p, part, unit.row, unit.first_head + g);
+      return;
+    }
     publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(place + nth, 0)} * kPitch + g, part);
     __syncwarp();
-    slot = arith::partial_slot(place, 0);
-    count = MergeGroups::count(unit.sharers);
-    has_begin = of_group = false;
-    if (!__any_sync(kAllLanes, lane_id() == 0 && arrive_last(p.partials.arrivals + g * gridDim.x + place, count)))
+    if (!__any_sync(kAllLanes, lane_id() == 0 && arrive_last(p.partials.arrivals + g * gridDim.x + place, groups)))
       return;
+    slot = arith::partial_slot(place, 0);
+    count = groups;
+    has_begin = false;
   }
-  write_head<T>(p, part, unit.row, unit.first_head + g);
 }
 
 /// For the whole CTA, after a barrier. The heads of units that other CTAs share come first, each joined and published
@@ -276,7 +278,14 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
 #pragma unroll 1
   for (; last != 0; last &= last - 1) {
     const auto [nth, g] = shared_item(warp + (__ffs(static_cast<int>(last)) - 1) * warps);
-    merge_shared<T, kHeadDim, kPitch>(p, shared.units[nth], g);
+    const JoinUnit& unit = shared.units[nth];
+    const Sharers& all = unit.sharers;
+    if (__builtin_expect(unit.group.count < all.count, 0)) {
+      merge_groups<T, kHeadDim, kPitch>(p, unit, g);
+    } else {
+      const SharedParts<kHeadDim, kPitch> parts(p.partials, arith::partial_slot(all.first, 1), true, g);
+      write_head<T>(p, combine<kHeadDim>(all.count, parts), unit.row, unit.first_head + g);
+    }
     if constexpr (Probe::kStamps) probe.stamp(CudaStampKind::kMerged);
   }
 }

@@ -125,11 +125,11 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
 
 /// Adds up `count` parts. Who comes last does this alone while everybody waits, and cold, so it should be few
 /// instructions. `Parts` has batch(first), for the parts from `first` on, and of these max_sum(k) and acc(k): the
-/// lane's first dimension. The loads of a batch are in flight together.
-template <int kHeadDim, class Parts>
+/// lane's first dimension. The loads of a batch, up to kMost parts, are in flight together.
+template <int kHeadDim, int kMost = 32, class Parts>
 __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
   using Part = HeadPart<kHeadDim>;
-  constexpr int kBatch = 32 / Part::kVectors;
+  constexpr int kBatch = kMost / Part::kVectors;
   Part total;
   total.clear();
 #pragma unroll 1

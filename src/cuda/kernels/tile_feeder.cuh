@@ -56,6 +56,15 @@ class TileFeeder {
   __device__ __forceinline__ TileFeeder(const DecodeParams& p, const Rows& rows, const Place& begin, const Place& end,
                                         std::uint32_t ring)
       : p_(p), rows_(rows), end_(end), ring_(ring) {
+    if constexpr (kFixedChunk) {
+      const int token = lane_id() / kChunks, chunk = lane_id() % kChunks;
+      to_lane_ = R::at(0, token, chunk);
+      k_lane_ = token * p.k.token_bytes + chunk * 16;
+      v_lane_ = token * p.v.token_bytes + chunk * 16;
+      not_before(to_lane_);
+      not_before(k_lane_);
+      not_before(v_lane_);
+    }
     next_ = {begin.row, begin.unit, begin.tokens, begin.token / kTileTokens, 0};
     close_next(true);
     request();
@@ -74,12 +83,12 @@ class TileFeeder {
   /// copies, empty or not, so that the number of groups in flight stays 2 * kStages.
   __device__ __forceinline__ void issue_keys(int stage) {
     if (tile_ >= current_.stop) advance();
-    if (tile_ < current_.stop) copy(stage * R::kStageBytes, p_.k, k_offset_);
+    if (tile_ < current_.stop) copy(stage * R::kStageBytes, p_.k, k_at_, k_lane_);
     copy_async_commit();
   }
   __device__ __forceinline__ void issue_values(int stage) {
     if (tile_ < current_.stop) {
-      copy(stage * R::kStageBytes + R::kTensorBytes, p_.v, v_offset_);
+      copy(stage * R::kStageBytes + R::kTensorBytes, p_.v, v_at_, v_lane_);
       ++tile_;
     }
     copy_async_commit();
@@ -119,8 +128,11 @@ class TileFeeder {
     if (current_.stop == 0) return;
     const std::int64_t page = page_of(p_.step, entry_);
     const int kv_head = p_.chunks == 1 ? current_.unit : current_.unit / p_.chunks;
-    k_offset_ = page * p_.k.page_bytes + std::int64_t{slot_} * p_.k.token_bytes + kv_head * p_.k.head_bytes;
-    v_offset_ = page * p_.v.page_bytes + std::int64_t{slot_} * p_.v.token_bytes + kv_head * p_.v.head_bytes;
+    const auto at = [&](const PagedParams& from) {
+      return from.data + page * from.page_bytes + std::int64_t{slot_} * from.token_bytes + kv_head * from.head_bytes;
+    };
+    k_at_ = at(p_.k);
+    v_at_ = at(p_.v);
 
     const bool at_end = current_.row == end_.row && current_.unit == end_.unit;
     next_.first = current_.stop;
@@ -138,30 +150,35 @@ class TileFeeder {
   }
 
   /// Slots past the row's end are not read: whatever is there, 0 * NaN would be NaN.
-  __device__ __forceinline__ void copy(int to, const PagedParams& from, std::int64_t offset) const {
+  __device__ __forceinline__ void copy(int to, const PagedParams& from, const char* at, int lane_bytes) const {
     const int valid = current_.tokens - tile_ * kTileTokens;
     const int in_group = tile_ - current_.first;
     if (p_.step.granule_log2 == 4) {
-      copy_tile(ring_ + to, from.data + __shfl_sync(kAllLanes, offset, in_group), from.token_bytes, valid);
+      copy_tile(ring_ + to, of_lane(at, in_group), from.token_bytes, lane_bytes, valid);
     } else {
-      copy_granules(ring_ + to, from, offset, in_group << (4 - p_.step.granule_log2), valid);
+      copy_granules(ring_ + to, from.token_bytes, at, in_group << (4 - p_.step.granule_log2), valid);
     }
   }
 
-  /// Where a lane always copies the same chunk of a token, all that differs between its copies are constants: two or
-  /// three instructions each.
-  __device__ __forceinline__ static void copy_tile(std::uint32_t to, const char* tile, int token_bytes, int valid) {
+  __device__ __forceinline__ static const char* of_lane(const char* at, int lane) {
+    return reinterpret_cast<const char*>(__shfl_sync(kAllLanes, reinterpret_cast<std::uintptr_t>(at), lane));
+  }
+
+  /// Where a lane always copies the same chunk of a token, all that differs between its copies are constants: two
+  /// instructions each.
+  __device__ __forceinline__ void copy_tile(std::uint32_t to, const char* tile, int token_bytes, int lane_bytes,
+                                            int valid) const {
     const std::uint64_t policy = read_once_policy();
-    if constexpr (R::kPermuted && 32 % kChunks == 0) {
+    if constexpr (kFixedChunk) {
       constexpr int kTokens = 32 / kChunks;  // at a time
-      const int chunk = lane_id() % kChunks, token = lane_id() / kChunks;
-      const std::uint32_t to_lane = R::at(to, token, chunk);
-      const char* from_lane = tile + token * token_bytes + chunk * 16;
+      const std::uint32_t to_lane = to + to_lane_;
+      const char* from_lane = tile + lane_bytes;
+      const int left = valid - lane_id() / kChunks;
 #pragma unroll
       for (int first = 0; first < kTileTokens; first += kTokens)
         copy_async_16((to_lane ^ (first % 8 * 16)) + first * R::kPitchBytes,
                       from_lane + static_cast<std::uint64_t>(static_cast<std::uint32_t>(token_bytes)) * first,
-                      token < valid - first, policy);
+                      first < left, policy);
     } else {
 #pragma unroll
       for (int i = 0; i < kChunks / 2; ++i) {
@@ -173,31 +190,37 @@ class TileFeeder {
   }
 
   /// The same for pages that are not whole tiles.
-  __device__ __forceinline__ void copy_granules(std::uint32_t to, const PagedParams& from, std::int64_t offset,
-                                                int first, int valid) const {
+  __device__ __forceinline__ void copy_granules(std::uint32_t to, int token_bytes, const char* at, int first,
+                                                int valid) const {
     const std::uint64_t policy = read_once_policy();
 #pragma unroll 2
     for (int i = 0; i < kChunks / 2; ++i) {
       const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
       const int inside = token & ((1 << p_.step.granule_log2) - 1);
-      const char* granule = from.data + __shfl_sync(kAllLanes, offset, first + (token >> p_.step.granule_log2));
-      copy_async_16(R::at(to, token, chunk), granule + std::int64_t{inside} * from.token_bytes + chunk * 16,
-                    token < valid, policy);
+      const char* granule = of_lane(at, first + (token >> p_.step.granule_log2));
+      copy_async_16(R::at(to, token, chunk), granule + std::int64_t{inside} * token_bytes + chunk * 16, token < valid,
+                    policy);
     }
   }
 
   static constexpr int kChunks = kHeadDim / 8;  // of a token, 16 bytes each
+  static constexpr bool kFixedChunk = R::kPermuted && 32 % kChunks == 0;
 
   const DecodeParams& p_;
   const Rows& rows_;
   Place end_;
   std::uint32_t ring_;
+  // Of this lane, made once and not for each tile: where in a tensor of the ring it copies to, and from where in a
+  // tile.
+  std::uint32_t to_lane_ = 0;
+  int k_lane_ = 0;
+  int v_lane_ = 0;
   Group current_ = {0, 0, 0, 0, 0};
   Group next_;
   int tile_ = 0;  // the next to issue, of current_
   // Of this lane's granule: where it lies (of current_), and its entry in the table (of next_).
-  std::int64_t k_offset_ = 0;
-  std::int64_t v_offset_ = 0;
+  const char* k_at_ = nullptr;
+  const char* v_at_ = nullptr;
   std::int64_t entry_ = 0;
   int slot_ = 0;
 };
