@@ -12,7 +12,6 @@ namespace pkv::cuda {
 namespace {
 
 constexpr int kMergeThreads = 256;
-constexpr int kListedWarps = 4;  // small CTAs, of which an SM holds several: one reads while another merges
 
 /// The plan's segments, each with the merge that its launch carries out, if it does.
 std::vector<ListedSegment> list_segments(const WorkPlan& plan) {

@@ -198,7 +198,9 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
   State<kHeadDim, kBlocks> state;
   state.clear();
   Place at = begin;
-  const auto is_last = [&](const Place& place) { return place.row == end.row && place.unit == end.unit; };
+  const auto is_last = [&](const Place& place) {
+    return Rows::kOneUnit || (place.row == end.row && place.unit == end.unit);
+  };
   int token = at.token / kTileTokens * kTileTokens, token_end = is_last(at) ? end.token : at.tokens;
   int to_fill = kStages, stage = 0;
   bool waited = false;

@@ -38,13 +38,17 @@ struct alignas(16) JoinUnit {
   int slot;         // of this CTA's part in the workspace
 };
 
+/// Of each warp's parts, maximum and sum; [..][0]: head, [1]: tail.
+template <int kWarps>
+using MaxSums = float2[kWarps][2][kMaxHeadsPerUnit];
+
 /// Runs are contiguous, so no warp has more than a part of the unit that an earlier warp began (head) and one of the
 /// unit that it begins itself and leaves to later ones (tail).
 struct JoinShared {
   int num_shared;  // of the units, those that other CTAs have parts of too: they come first
   int num_units;
   JoinUnit units[kMaxWarps + 1];
-  float2 max_sum[kMaxWarps][2][kMaxHeadsPerUnit];  // [..][0]: head, [1]: tail
+  MaxSums<kMaxWarps> max_sum;
 };
 
 /// Lists the units to be joined; by one warp, while its first loads are under way. Lane w of `place` is where the run
@@ -104,26 +108,26 @@ struct PartPlaces {
 /// Joins one head of a unit: the tail of warp `begins` (-1: none) and the heads of the other warps in `parts`. Every
 /// lane reads every weight, all loads are in flight at once, and there is no shuffle: a short step waits for this
 /// chain.
-template <int kHeadDim>
-__device__ __forceinline__ HeadPart<kHeadDim> join_warps(const JoinShared& shared, const PartPlaces& places, int begins,
-                                                         unsigned parts, int g) {
+template <int kHeadDim, int kWarps>
+__device__ __forceinline__ HeadPart<kHeadDim> join_warps(const MaxSums<kWarps>& max_sum, const PartPlaces& places,
+                                                         int begins, unsigned parts, int g) {
   using Part = HeadPart<kHeadDim>;
-  Part total, part[kMaxWarps];
+  Part total, part[kWarps];
   total.clear();
-  if (begins >= 0) total.load(shared.max_sum[begins][1][g], places.tail(begins) + g * kPartPitch<kHeadDim>);
+  if (begins >= 0) total.load(max_sum[begins][1][g], places.tail(begins) + g * kPartPitch<kHeadDim>);
   const unsigned heads = begins >= 0 ? parts & ~(1u << begins) : parts;
   int first = places.heads + g * kPartPitch<kHeadDim>;
   not_before(first);  // the warps' places differ from it by sums, and are not all found out from the start
 #pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w)
-    if ((heads >> w & 1) != 0) part[w].load(shared.max_sum[w][0][g], places.rings + first + w * places.heads_pitch);
+  for (int w = 0; w < kWarps; ++w)
+    if ((heads >> w & 1) != 0) part[w].load(max_sum[w][0][g], places.rings + first + w * places.heads_pitch);
   float max = total.max;
 #pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w)
+  for (int w = 0; w < kWarps; ++w)
     if ((heads >> w & 1) != 0) max = fmaxf(max, part[w].max);
   total.scale_to(max);
 #pragma unroll
-  for (int w = 0; w < kMaxWarps; ++w)
+  for (int w = 0; w < kWarps; ++w)
     if ((heads >> w & 1) != 0) total.add(part[w]);
   return total;
 }
@@ -265,7 +269,7 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
     if (__builtin_expect(many && !is_shared, 0)) {
       join_four_heads<T, kHeadDim>(p, shared, places, unit, 4 * g);
     } else if (g < unit.heads) {
-      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, unit.begins, unit.parts, g);
+      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared.max_sum, places, unit.begins, unit.parts, g);
       if (is_shared) {
         publish<kHeadDim>(p.partials, std::int64_t{unit.slot} * kPitch + g, part);
       } else {

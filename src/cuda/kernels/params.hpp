@@ -10,6 +10,8 @@
 namespace pkv::cuda {
 
 inline constexpr int kMaxWarps = 8;  ///< of a CTA
+/// Of a CTA with a listed plan: an SM holds several, of which one reads while another merges.
+inline constexpr int kListedWarps = 4;
 inline constexpr int kMaxHeadsPerUnit = 16;
 
 /// An array of int32 or int64; null: absent.

@@ -7,8 +7,9 @@
 
 namespace pkv::cuda {
 
-/// A run within one row has no next.
+/// A run within one unit has no next.
 struct OneRow {
+  static constexpr bool kOneUnit = true;
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
 
@@ -37,21 +38,25 @@ class ListedParts {
   int first_ = 0;
 };
 
-template <class T, int kHeadDim, int kBlocks>
+template <class T, int kHeadDim, int kBlocks, int kMost = 32>
 __device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
   const ListedMerge m = list.merges[merge];
-  const HeadPart<kHeadDim> part =
-      combine<kHeadDim>(m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, list, m, chunk, g));
+  const HeadPart<kHeadDim> part = combine<kHeadDim, kMost>(
+      m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, list, m, chunk, g));
   write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
 }
 
+/// CTAs that should fit an SM: a third needs registers, which the state of more than 8 heads of 128 takes.
+template <int kHeadDim, int kBlocks>
+inline constexpr int kListedCtas = kHeadDim* kBlocks <= 128 ? 3 : 2;
+
 template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
-__global__ void __launch_bounds__(kMaxWarps * 32, 1)
+__global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlocks>))
     segment_decode(const __grid_constant__ DecodeParams p,
                    const __grid_constant__ typename Probe::template With<ListParams> list) {
   using R = Ring<kHeadDim, kStages>;
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
-  __shared__ JoinShared shared;
+  __shared__ MaxSums<kListedWarps> max_sum;
   Probe probe(list);
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const PartPlaces places{reinterpret_cast<float*>(dynamic_shared), R::kBytes / 4, warps * (R::kBytes / 4),
@@ -83,7 +88,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       attend_run<T, kHeadDim, kBlocks, kStages>(
           p, OneRow(), begin, end, ring, [] {},
           [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
-            store_part<kHeadDim>(places.head(warp), shared.max_sum[warp][0], state, unit.heads);
+            store_part<kHeadDim>(places.head(warp), max_sum[warp][0], state, unit.heads);
             probe.stamp_segment(at.row, at.unit, at.token, token_end);
           },
           probe);
@@ -92,7 +97,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     probe.stamp(CudaStampKind::kArrived);
     __syncthreads();
     for (int g = warp; g < unit.heads; g += warps) {
-      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(shared, places, -1, members, g);
+      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(max_sum, places, -1, members, g);
       if (segment.slot < 0) {
         write_head<T>(p, part, segment.row, unit.first_head + g);
         continue;
@@ -106,7 +111,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
       __syncwarp();
       const bool came_last = lane_id() == 0 && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
       if (__any_sync(kAllLanes, came_last)) {
-        merge_head<T, kHeadDim, kBlocks>(p, list, segment.merge, chunk, g);
+        merge_head<T, kHeadDim, kBlocks, 8>(p, list, segment.merge, chunk, g);
         probe.stamp(CudaStampKind::kMerged);
       }
     }

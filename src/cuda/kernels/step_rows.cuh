@@ -15,6 +15,8 @@ inline constexpr int kCachedRows = 1024;
 /// long as the queue of K and V before them.
 class StepRows {
  public:
+  static constexpr bool kOneUnit = false;
+
   __device__ __forceinline__ StepRows(const StepParams& step, int* cache) : step_(step), cache_(cache) {
     if (__builtin_expect(step.batch > kWarpRows, 0)) return;
     if (__builtin_expect(several_a_lane(), 0)) {

@@ -46,7 +46,7 @@ struct Ring {
   }
 };
 
-/// `Rows` has next(row): the next Row of the step.
+/// `Rows` has next(row): the next Row of the step, and kOneUnit: whether runs lie within a unit.
 template <int kHeadDim, int kStages, class Rows>
 class TileFeeder {
   using R = Ring<kHeadDim, kStages>;
@@ -134,7 +134,7 @@ class TileFeeder {
     k_at_ = at(p_.k);
     v_at_ = at(p_.v);
 
-    const bool at_end = current_.row == end_.row && current_.unit == end_.unit;
+    const bool at_end = Rows::kOneUnit || (current_.row == end_.row && current_.unit == end_.unit);
     next_.first = current_.stop;
     bool live = next_.first * kTileTokens < (at_end ? end_.token : current_.tokens);
     if (!live && !at_end) {
