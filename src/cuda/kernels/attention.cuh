@@ -188,10 +188,8 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
                                            const Place& end, std::uint32_t ring, OnFilled on_filled,
                                            OnSegment on_segment, Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
-  std::uint32_t key_lane = key_row<kHeadDim>(), value_lane = R::kTensorBytes + value_row<kHeadDim>();
-  not_before(ring);  // these three live in registers, and are not made again for each tile
-  not_before(key_lane);
-  not_before(value_lane);
+  std::uint32_t key_lane = 0, value_lane = 0;
+  not_before(ring);
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
   TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
   QueryFragments<kHeadDim, kBlocks> q;
@@ -261,6 +259,10 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     } while (fills ? to_fill > 0 : token < token_end);
     if (fills) {
       on_filled();
+      key_lane = key_row<kHeadDim>();
+      value_lane = R::kTensorBytes + value_row<kHeadDim>();
+      not_before(key_lane);  // in registers from here on, and not made again for each tile
+      not_before(value_lane);
       continue;
     }
 

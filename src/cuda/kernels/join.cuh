@@ -195,30 +195,29 @@ class SharedParts {
   int of_first_ = 0;
 };
 
-/// What the last warp of a group does for a head: combines its parts, and if no group is left, all groups'. A function
-/// of its own, so that its code is not among what a step waits for whose units are shared by few.
+/// Combines and writes a head of a shared unit, whose group this warp was the last of; if groups remain, only their
+/// last one writes. One piece of code for both, since it is cold.
 template <class T, int kHeadDim, int kPitch>
-__device__ __noinline__ void merge_groups(const DecodeParams& p, const JoinUnit& unit, int g) {
-  using Parts = SharedParts<kHeadDim, kPitch>;
-  const Sharers& group = unit.group;
-  const int place = MergeGroups::place(unit.sharers), groups = MergeGroups::count(unit.sharers);
-  const int nth = (group.first - unit.sharers.first) / MergeGroups::kSize;
-  int slot = arith::partial_slot(group.first, 1), count = group.count;
-  bool has_begin = nth == 0;
+__device__ __forceinline__ void merge_shared(const DecodeParams& p, const JoinUnit& unit, int g) {
+  int slot = arith::partial_slot(unit.group.first, 1), count = unit.group.count;
+  bool has_begin = unit.group.first == unit.sharers.first, of_group = count < unit.sharers.count;
 #pragma unroll 1
-  for (int level = 0;; ++level) {
-    const HeadPart<kHeadDim> part = combine<kHeadDim, MergeGroups::kSize>(count, Parts(p.partials, slot, has_begin, g));
-    if (level == 1) {
+  while (true) {
+    const HeadPart<kHeadDim> part =
+        combine<kHeadDim>(count, SharedParts<kHeadDim, kPitch>(p.partials, slot, has_begin, g));
+    if (__builtin_expect(!of_group, 1)) {
       write_head<T>(p, part, unit.row, unit.first_head + g);
       return;
     }
+    const int place = MergeGroups::place(unit.sharers);
+    const int nth = (unit.group.first - unit.sharers.first) / MergeGroups::kSize;
     publish<kHeadDim>(p.partials, std::int64_t{arith::partial_slot(place + nth, 0)} * kPitch + g, part);
     __syncwarp();
-    if (!__any_sync(kAllLanes, lane_id() == 0 && arrive_last(p.partials.arrivals + g * gridDim.x + place, groups)))
-      return;
     slot = arith::partial_slot(place, 0);
-    count = groups;
-    has_begin = false;
+    count = MergeGroups::count(unit.sharers);
+    has_begin = of_group = false;
+    if (!__any_sync(kAllLanes, lane_id() == 0 && arrive_last(p.partials.arrivals + g * gridDim.x + place, count)))
+      return;
   }
 }
 
@@ -282,14 +281,7 @@ __device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& sh
 #pragma unroll 1
   for (; last != 0; last &= last - 1) {
     const auto [nth, g] = shared_item(warp + (__ffs(static_cast<int>(last)) - 1) * warps);
-    const JoinUnit& unit = shared.units[nth];
-    const Sharers& all = unit.sharers;
-    if (__builtin_expect(unit.group.count < all.count, 0)) {
-      merge_groups<T, kHeadDim, kPitch>(p, unit, g);
-    } else {
-      const SharedParts<kHeadDim, kPitch> parts(p.partials, arith::partial_slot(all.first, 1), true, g);
-      write_head<T>(p, combine<kHeadDim>(all.count, parts), unit.row, unit.first_head + g);
-    }
+    merge_shared<T, kHeadDim, kPitch>(p, shared.units[nth], g);
     if constexpr (Probe::kStamps) probe.stamp(CudaStampKind::kMerged);
   }
 }

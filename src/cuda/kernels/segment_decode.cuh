@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
       __syncwarp();
       const bool came_last = lane_id() == 0 && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
       if (__any_sync(kAllLanes, came_last)) {
-        merge_head<T, kHeadDim, kBlocks, 8>(p, list, segment.merge, chunk, g);
+        merge_head<T, kHeadDim, kBlocks, 16>(p, list, segment.merge, chunk, g);
         probe.stamp(CudaStampKind::kMerged);
       }
     }
