@@ -168,6 +168,7 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
 template <int kHeadDim, int kPitch>
 class SharedParts {
  public:
+  static constexpr bool kInLoop = false;
   __device__ __forceinline__ SharedParts(const PartialsParams& partials, int slot, bool has_begin, int g)
       : partials_(partials), begin_(std::int64_t{slot} * kPitch + g), of_begin_(has_begin ? kOfBegin : 0) {}
   __device__ __forceinline__ void batch(int first) {
@@ -176,8 +177,8 @@ class SharedParts {
     acc_ = partials_.acc + index_ * kHeadDim + lane_id() * 4;
     not_before(acc_);  // one address, from which the others differ by constants
   }
-  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const {
-    return partials_.max_sum + index_ + k * kNext + (k == 0 ? of_first_ : 0);
+  [[nodiscard]] __device__ __forceinline__ const float2* own_max_sum() const {
+    return partials_.max_sum + index_ + lane_id() * kNext + (lane_id() == 0 ? of_first_ : 0);
   }
   [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
     return acc_ + k * kNext * kHeadDim + (k == 0 ? of_first_ * kHeadDim : 0);

@@ -13,29 +13,34 @@ struct OneRow {
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
 
-/// The parts of one head of a merge, for combine().
+/// The parts of one head of a merge, for combine(). Each lane looks up the slot of one.
 template <int kHeadDim, int kPitch>
 class ListedParts {
  public:
+  static constexpr bool kInLoop = true;
   __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
                                          const ListedMerge& merge, int chunk, int g)
       : partials_(partials), list_(list), merge_(merge), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
-  __device__ __forceinline__ void batch(int first) { first_ = merge_.slots_begin + first; }
-  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
+  __device__ __forceinline__ void batch(int first) {
+    own_slot_ = list_.merge_slots[min(merge_.slots_begin + first + lane_id(), merge_.slots_end - 1)];
+  }
+  [[nodiscard]] __device__ __forceinline__ const float2* own_max_sum() const {
+    return partials_.max_sum + index(own_slot_);
+  }
   [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
-    return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
+    return partials_.acc + index(__shfl_sync(kAllLanes, own_slot_, k)) * kHeadDim + lane_id() * 4;
   }
 
  private:
-  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
-    return begin_ + std::int64_t{list_.merge_slots[min(first_ + k, merge_.slots_end - 1)]} * kPitch;
+  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int slot) const {
+    return begin_ + std::int64_t{slot} * kPitch;
   }
 
   const PartialsParams& partials_;
   const ListParams& list_;
   const ListedMerge& merge_;
   std::int64_t begin_;
-  int first_ = 0;
+  int own_slot_ = 0;
 };
 
 template <class T, int kHeadDim, int kBlocks, int kMost = 32>
@@ -111,7 +116,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
       __syncwarp();
       const bool came_last = lane_id() == 0 && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
       if (__any_sync(kAllLanes, came_last)) {
-        merge_head<T, kHeadDim, kBlocks, 16>(p, list, segment.merge, chunk, g);
+        merge_head<T, kHeadDim, kBlocks, 24>(p, list, segment.merge, chunk, g);
         probe.stamp(CudaStampKind::kMerged);
       }
     }
