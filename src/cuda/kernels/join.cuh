@@ -177,8 +177,8 @@ class SharedParts {
     acc_ = partials_.acc + index_ * kHeadDim + lane_id() * 4;
     not_before(acc_);  // one address, from which the others differ by constants
   }
-  [[nodiscard]] __device__ __forceinline__ const float2* own_max_sum() const {
-    return partials_.max_sum + index_ + lane_id() * kNext + (lane_id() == 0 ? of_first_ : 0);
+  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const {
+    return partials_.max_sum + index_ + k * kNext + (k == 0 ? of_first_ : 0);
   }
   [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
     return acc_ + k * kNext * kHeadDim + (k == 0 ? of_first_ * kHeadDim : 0);

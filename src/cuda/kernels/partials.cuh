@@ -124,10 +124,9 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
 }
 
 /// Adds up `count` parts. Who comes last does this alone while everybody waits, and cold, so it should be few
-/// instructions. `Parts` has batch(first), for the parts from `first` on, and of these own_max_sum(), of the part
-/// that is the lane's, and acc(k), from the lane's first dimension on; all lanes ask alike; and kInLoop: whether
-/// this is done in a loop, where what is loaded under a condition would else hold its registers from turn to turn. The
-/// loads of a batch are in flight together.
+/// instructions. `Parts` has batch(first), for the parts from `first` on, and of these max_sum(k) and acc(k): the
+/// lane's first dimension; and kInLoop: whether this is done in a loop, where what is loaded under a condition would
+/// else hold its registers from turn to turn. The loads of a batch are in flight together.
 template <int kHeadDim, int kMost = 32, class Parts>
 __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
   using Part = HeadPart<kHeadDim>;
@@ -139,7 +138,7 @@ __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
     const int left = count - first;
     const bool weighs = lane_id() < min(kBatch, left);
     parts.batch(first);
-    const float2 max_sum = weighs ? __ldcg(parts.own_max_sum()) : make_float2(kLowest, 0.0f);
+    const float2 max_sum = weighs ? __ldcg(parts.max_sum(lane_id())) : make_float2(kLowest, 0.0f);
     float4 x[kBatch][Part::kVectors];
     if constexpr (Parts::kInLoop) {
 #pragma unroll
@@ -150,10 +149,9 @@ __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
       if (k % 8 == 0 && k >= left) break;
-      const float* acc = parts.acc(k);
 #pragma unroll
       for (int v = 0; v < Part::kVectors; ++v)
-        if (Part::mine(v) && k < left) x[k][v] = __ldcg(reinterpret_cast<const float4*>(acc + v * 128));
+        if (Part::mine(v) && k < left) x[k][v] = __ldcg(reinterpret_cast<const float4*>(parts.acc(k) + v * 128));
     }
     float top = fmaxf(max_sum.x, total.max);
 #pragma unroll

@@ -13,41 +13,37 @@ struct OneRow {
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
 
-/// The parts of one head of a merge, for combine(). Each lane looks up the slot of one.
-template <int kHeadDim, int kPitch>
+/// The parts of one head of a merge, for combine().
+template <int kHeadDim, int kPitch, bool kLoops>
 class ListedParts {
  public:
-  static constexpr bool kInLoop = true;
+  static constexpr bool kInLoop = kLoops;
   __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
                                          const ListedMerge& merge, int chunk, int g)
       : partials_(partials), list_(list), merge_(merge), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
-  __device__ __forceinline__ void batch(int first) {
-    own_slot_ = list_.merge_slots[min(merge_.slots_begin + first + lane_id(), merge_.slots_end - 1)];
-  }
-  [[nodiscard]] __device__ __forceinline__ const float2* own_max_sum() const {
-    return partials_.max_sum + index(own_slot_);
-  }
+  __device__ __forceinline__ void batch(int first) { first_ = merge_.slots_begin + first; }
+  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
   [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
-    return partials_.acc + index(__shfl_sync(kAllLanes, own_slot_, k)) * kHeadDim + lane_id() * 4;
+    return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
   }
 
  private:
-  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int slot) const {
-    return begin_ + std::int64_t{slot} * kPitch;
+  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
+    return begin_ + std::int64_t{list_.merge_slots[min(first_ + k, merge_.slots_end - 1)]} * kPitch;
   }
 
   const PartialsParams& partials_;
   const ListParams& list_;
   const ListedMerge& merge_;
   std::int64_t begin_;
-  int own_slot_ = 0;
+  int first_ = 0;
 };
 
-template <class T, int kHeadDim, int kBlocks, int kMost = 32>
+template <class T, int kHeadDim, int kBlocks, int kMost, bool kInLoop>
 __device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
   const ListedMerge m = list.merges[merge];
   const HeadPart<kHeadDim> part = combine<kHeadDim, kMost>(
-      m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, list, m, chunk, g));
+      m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks, kInLoop>(p.partials, list, m, chunk, g));
   write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
 }
 
@@ -116,7 +112,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
       __syncwarp();
       const bool came_last = lane_id() == 0 && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
       if (__any_sync(kAllLanes, came_last)) {
-        merge_head<T, kHeadDim, kBlocks, 24>(p, list, segment.merge, chunk, g);
+        merge_head<T, kHeadDim, kBlocks, 16, true>(p, list, segment.merge, chunk, g);
         probe.stamp(CudaStampKind::kMerged);
       }
     }
@@ -138,7 +134,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   if (merge >= list.count) return;
   const ListedMerge m = list.merges[list.first + merge];
   if (g < unit_of(p, m.kv_head * p.chunks + chunk).heads)
-    merge_head<T, kHeadDim, kBlocks>(p, list, list.first + merge, chunk, g);
+    merge_head<T, kHeadDim, kBlocks, 32, false>(p, list, list.first + merge, chunk, g);
 }
 
 }  // namespace pkv::cuda
