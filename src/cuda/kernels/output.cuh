@@ -6,19 +6,6 @@
 
 namespace pkv::cuda {
 
-__device__ __forceinline__ float fast_reciprocal(float x) {
-  float y;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
-/// An error of 2^-22 at most, next to sums of at least 2^-6; of 0, -infinity.
-__device__ __forceinline__ float fast_log2(float x) {
-  float y;
-  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 __device__ __forceinline__ void write_lse(const DecodeParams& p, std::int64_t out_row, int head, float max, float sum) {
   if (p.lse.data == nullptr) return;
   p.lse.data[out_row * p.lse.row_stride + head * p.lse.head_stride] = (max + fast_log2(sum)) * p.lse.log2_factor;

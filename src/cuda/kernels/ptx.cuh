@@ -75,6 +75,24 @@ __device__ __forceinline__ float fast_exp2(float x) {
   return y;
 }
 
+__device__ __forceinline__ float fast_reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// An error of 2^-22 at most, next to sums of at least 2^-6; of 0, -infinity.
+__device__ __forceinline__ float fast_log2(float x) {
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// Atomically, with no answer to wait for.
+__device__ __forceinline__ void set_bits(unsigned* to, unsigned bits) {
+  asm volatile("red.relaxed.gpu.global.or.b32 [%0], %1;" ::"l"(to), "r"(bits) : "memory");
+}
+
 /// The 16-bit types: how two are packed, and which instruction multiplies them.
 template <class T>
 struct Packed;

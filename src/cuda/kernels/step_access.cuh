@@ -14,9 +14,7 @@ __device__ __forceinline__ std::int64_t load_index(const IndexParams& array, std
 
 /// Rare, and a dozen instructions at every place where it stands, were it not a function: what a short step waits for
 /// is largely instructions.
-static __device__ __noinline__ void flag(unsigned* errors, unsigned bit) {
-  asm volatile("red.relaxed.gpu.global.or.b32 [%0], %1;" ::"l"(errors), "r"(bit) : "memory");
-}
+static __device__ __noinline__ void flag(unsigned* errors, unsigned bit) { set_bits(errors, bit); }
 
 /// Tokens of a row, from 0 to what its table row holds. Every form, and lengths that are too great.
 static __device__ __noinline__ int row_tokens_of_any_form(const StepParams& step, int row) {

@@ -180,11 +180,12 @@ class StreamPlan {
     if (__builtin_expect(step_.batch > kWarpRows, 0))
       return ManyRows<Int>::find(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
     int lane = 0;
+    const int asking = min(lane_id(), kMaxWarps);  // those past the last have its cost, and shall have its row
     // All at once, instead of a search of five steps, each of which waits for the one before.
 #pragma unroll
     for (int asks = 0; asks <= kMaxWarps; ++asks) {
       const unsigned begun = __ballot_sync(kAllLanes, before_ <= __shfl_sync(kAllLanes, at, asks));
-      if (lane_id() == asks) lane = __popc(begun) - 1;
+      if (asking == asks) lane = __popc(begun) - 1;
     }
     CostedRow found{lane, __shfl_sync(kAllLanes, rows_.own_tokens(), lane), __shfl_sync(kAllLanes, before_, lane)};
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
