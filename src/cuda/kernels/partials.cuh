@@ -138,7 +138,8 @@ __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
     const int left = count - first;
     const bool weighs = lane_id() < min(kBatch, left);
     parts.batch(first);
-    const float2 max_sum = weighs ? __ldcg(parts.max_sum(lane_id())) : make_float2(kLowest, 0.0f);
+    const float2* own = parts.max_sum(lane_id());
+    const float2 max_sum = weighs ? __ldcg(own) : make_float2(kLowest, 0.0f);
     float4 x[kBatch][Part::kVectors];
     if constexpr (Parts::kInLoop) {
 #pragma unroll
@@ -149,9 +150,10 @@ __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
       if (k % 8 == 0 && k >= left) break;
+      const float* acc = parts.acc(k);
 #pragma unroll
       for (int v = 0; v < Part::kVectors; ++v)
-        if (Part::mine(v) && k < left) x[k][v] = __ldcg(reinterpret_cast<const float4*>(parts.acc(k) + v * 128));
+        if (Part::mine(v) && k < left) x[k][v] = __ldcg(reinterpret_cast<const float4*>(acc + v * 128));
     }
     float top = fmaxf(max_sum.x, total.max);
 #pragma unroll

@@ -13,23 +13,32 @@ struct OneRow {
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
 
-/// The parts of one head of a merge, for combine().
-template <int kHeadDim, int kPitch, bool kLoops>
+/// The parts of one head of a merge, for combine(). kByLanes: each lane looks up the slot of one of 32, so that batches
+/// after the first need not wait for theirs; where code may be divergent, each part then costs more instructions.
+template <int kHeadDim, int kPitch, bool kByLanes>
 class ListedParts {
  public:
-  static constexpr bool kInLoop = kLoops;
+  static constexpr bool kInLoop = kByLanes;
   __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
                                          const ListedMerge& merge, int chunk, int g)
       : partials_(partials), list_(list), merge_(merge), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
-  __device__ __forceinline__ void batch(int first) { first_ = merge_.slots_begin + first; }
+  __device__ __forceinline__ void batch(int first) {
+    first_ = first;
+    if (kByLanes && first % 32 == 0) own_slot_ = slot(first + lane_id());
+  }
   [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
   [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
     return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
   }
 
  private:
+  [[nodiscard]] __device__ __forceinline__ int slot(int part) const {
+    return list_.merge_slots[min(merge_.slots_begin + part, merge_.slots_end - 1)];
+  }
+  /// By all lanes together.
   [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
-    return begin_ + std::int64_t{list_.merge_slots[min(first_ + k, merge_.slots_end - 1)]} * kPitch;
+    const int at = kByLanes ? __shfl_sync(kAllLanes, own_slot_, (first_ + k) % 32) : slot(first_ + k);
+    return begin_ + std::int64_t{at} * kPitch;
   }
 
   const PartialsParams& partials_;
@@ -37,6 +46,7 @@ class ListedParts {
   const ListedMerge& merge_;
   std::int64_t begin_;
   int first_ = 0;
+  int own_slot_ = 0;
 };
 
 template <class T, int kHeadDim, int kBlocks, int kMost, bool kInLoop>
@@ -101,18 +111,22 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
       const HeadPart<kHeadDim> part = join_warps<kHeadDim>(max_sum, places, -1, members, g);
       if (segment.slot < 0) {
         write_head<T>(p, part, segment.row, unit.first_head + g);
-        continue;
+      } else {
+        publish<kHeadDim>(p.partials, (std::int64_t{chunk} * list.num_slots + segment.slot) * (8 * kBlocks) + g, part);
       }
-      const std::int64_t slot = std::int64_t{chunk} * list.num_slots + segment.slot;
-      publish<kHeadDim>(p.partials, slot * (8 * kBlocks) + g, part);
-      if (segment.merge < 0) continue;
-      // A counter for each head: no warp waits for another, and tasks that end late share the merging.
+    }
+    if (segment.slot >= 0 && segment.merge >= 0) {
+      // A counter for each head: no warp waits for another, and tasks that end late share the merging. Lane i arrives
+      // for the i-th of this warp's heads.
       const ListedMerge m = list.merges[segment.merge];
+      const int g = warp + lane_id() * warps;
       const std::int64_t counter = (std::int64_t{chunk} * list.num_merges + segment.merge) * (8 * kBlocks) + g;
       __syncwarp();
-      const bool came_last = lane_id() == 0 && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
-      if (__any_sync(kAllLanes, came_last)) {
-        merge_head<T, kHeadDim, kBlocks, 16, true>(p, list, segment.merge, chunk, g);
+      const bool came_last = g < unit.heads && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
+#pragma unroll 1
+      for (unsigned last = __ballot_sync(kAllLanes, came_last); last != 0; last &= last - 1) {
+        merge_head<T, kHeadDim, kBlocks, 16, true>(p, list, segment.merge, chunk,
+                                                   warp + (__ffs(static_cast<int>(last)) - 1) * warps);
         probe.stamp(CudaStampKind::kMerged);
       }
     }
