@@ -62,8 +62,6 @@ std::string describe_routes(const reproduce::Bench& bench) {
 /// Policy against the best route of each step, on steps that the profile was not fitted on.
 void measure_regret(const Options& options, const std::optional<DeviceProfile>& profile, reproduce::Output& output) {
   if (!profile) throw Unsupported("there is no profile of this GPU: make one by pkv calibrate, name it by --profile");
-  if (const std::string device = reproduce_device_name(); profile->device_name != device)
-    throw Unsupported(fmt::format("profile {} is of {}, not of this {}", profile->name, profile->device_name, device));
   calibrate::RegretRunOptions how;
   how.traces = options.traces;
   if (options.sections.quick) {
@@ -96,7 +94,12 @@ void run(const Options& options) {
   std::optional<DeviceProfile> profile;
   const reproduce::ReproduceOptions sections = with_regret(options, profile);
   const std::int64_t kv_bytes = reproduce::kv_bytes_needed(sections);
-  profile = chosen_profile(options.profile, reproduce_device_name());
+  const std::string device = reproduce_device_name();
+  profile = chosen_profile(options.profile, device);
+  // The policy would take its safe route all along, and the tables would not say so where one looks.
+  if (profile && profile->device_name != device)
+    throw InvalidArgument(
+        fmt::format("profile {} is of {}, must be of this GPU, {}", profile->name, profile->device_name, device));
   const ReproducePlatform platform = make_reproduce_platform(kv_bytes, profile);
   fmt::print("{}; policy: {}\n{}{}\n\n", platform.device,
              profile ? "profile " + profile->name : "no profile for this GPU, so always its safe route",
