@@ -34,6 +34,8 @@ std::mt19937& random() {
 struct Copy {
   unsigned char* to;
   std::vector<unsigned char> bytes;  // as they were when the copy began
+
+  void arrive() const { std::copy(bytes.begin(), bytes.end(), to); }
 };
 
 struct Fiber {
@@ -51,7 +53,7 @@ struct Fiber {
 };
 
 struct Warp {
-  unsigned live = 0, arrived = 0;
+  unsigned arrived = 0;
 };
 
 /// The CTA that runs.
@@ -68,7 +70,7 @@ struct Cta {
 Cta* cta = nullptr;
 
 void apply(std::vector<Copy>& copies) {
-  for (const Copy& copy : copies) std::copy(copy.bytes.begin(), copy.bytes.end(), copy.to);
+  for (const Copy& copy : copies) copy.arrive();
   copies.clear();
 }
 
@@ -94,7 +96,6 @@ void run_fiber() {
   Fiber& self = *cta->current;
   for (auto& group : self.groups) apply(group);
   self.done = true;
-  --warp_of(self).live;
   --cta->live;
   // Those who left need not come to a barrier.
   if (cta->live > 0 && cta->at_barrier == cta->live) wake_cta();
@@ -148,7 +149,6 @@ void run_cta(Cta& state, unsigned block) {
     fiber.done = fiber.waits = fiber.begun = false;
     fiber.groups.clear();
     fiber.uncommitted.clear();
-    ++state.warps[i / 32].live;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.get();
     fiber.context.uc_stack.ss_size = kStackBytes;
@@ -217,21 +217,13 @@ void exchange_in_warp(const void* given, void* got, Exchange exchange, const voi
   wake_warp(warp);
 }
 
-bool by_chance() { return (random()() & 1) != 0; }
-
 void copy_async(void* to, const void* from, std::size_t bytes) {
-  auto* target = static_cast<unsigned char*>(to);
-  if (by_chance()) {
-    if (from != nullptr) {
-      std::memcpy(target, from, bytes);
-    } else {
-      std::memset(target, 0, bytes);
-    }
-    return;
-  }
-  Copy copy{target, std::vector<unsigned char>(bytes)};
+  std::vector<Copy>& copies = cta->current->uncommitted;
+  Copy& copy = copies.emplace_back(Copy{static_cast<unsigned char*>(to), std::vector<unsigned char>(bytes)});
   if (from != nullptr) std::memcpy(copy.bytes.data(), from, bytes);
-  cta->current->uncommitted.push_back(std::move(copy));
+  if ((random()() & 1) == 0) return;
+  copy.arrive();
+  copies.pop_back();
 }
 
 void commit_copies() {

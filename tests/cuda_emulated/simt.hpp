@@ -52,10 +52,8 @@ Got in_warp(const Given& given, const All& all) {
   return got;
 }
 
-/// Whether a coin, the same for each run of a test program, says so: what a GPU may do now or later.
-bool by_chance();
-
-/// A copy from global to shared memory under way: it may arrive at once, or only when it is waited for.
+/// A copy from global to shared memory, of zeros where `from` is null: it arrives at once, or only when it is waited
+/// for, by a coin that falls alike in each run of a program.
 void copy_async(void* to, const void* from, std::size_t bytes);
 void commit_copies();
 /// Until no more than `pending` committed groups of the thread are under way.
