@@ -127,10 +127,10 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
 /// instructions. `Parts` has batch(first), for the parts from `first` on, and of these max_sum(k) and acc(k): the
 /// lane's first dimension; and kInLoop: whether this is done in a loop, where what is loaded under a condition would
 /// else hold its registers from turn to turn. The loads of a batch are in flight together.
-template <int kHeadDim, int kMost = 32, class Parts>
+template <int kHeadDim, class Parts>
 __device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
   using Part = HeadPart<kHeadDim>;
-  constexpr int kBatch = kMost / Part::kVectors;
+  constexpr int kBatch = (Parts::kInLoop ? 16 : 32) / Part::kVectors;  // what registers there are for
   Part total;
   total.clear();
 #pragma unroll 1

@@ -49,10 +49,10 @@ class ListedParts {
   int own_slot_ = 0;
 };
 
-template <class T, int kHeadDim, int kBlocks, int kMost, bool kInLoop>
+template <class T, int kHeadDim, int kBlocks, bool kInLoop>
 __device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
   const ListedMerge m = list.merges[merge];
-  const HeadPart<kHeadDim> part = combine<kHeadDim, kMost>(
+  const HeadPart<kHeadDim> part = combine<kHeadDim>(
       m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks, kInLoop>(p.partials, list, m, chunk, g));
   write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
 }
@@ -125,8 +125,8 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
       const bool came_last = g < unit.heads && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
 #pragma unroll 1
       for (unsigned last = __ballot_sync(kAllLanes, came_last); last != 0; last &= last - 1) {
-        merge_head<T, kHeadDim, kBlocks, 16, true>(p, list, segment.merge, chunk,
-                                                   warp + (__ffs(static_cast<int>(last)) - 1) * warps);
+        merge_head<T, kHeadDim, kBlocks, true>(p, list, segment.merge, chunk,
+                                               warp + (__ffs(static_cast<int>(last)) - 1) * warps);
         probe.stamp(CudaStampKind::kMerged);
       }
     }
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   if (merge >= list.count) return;
   const ListedMerge m = list.merges[list.first + merge];
   if (g < unit_of(p, m.kv_head * p.chunks + chunk).heads)
-    merge_head<T, kHeadDim, kBlocks, 32, false>(p, list, list.first + merge, chunk, g);
+    merge_head<T, kHeadDim, kBlocks, false>(p, list, list.first + merge, chunk, g);
 }
 
 }  // namespace pkv::cuda
