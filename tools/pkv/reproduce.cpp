@@ -42,9 +42,15 @@ struct Options {
   reproduce::ReproduceOptions sections;
 };
 
-/// The profile that was named, else one of those built in for this GPU; nothing where there is none.
+/// The profile that was named, else one of those built in for this GPU; nothing where there is none. Of another GPU, it
+/// is refused: the policy would take its safe route all along, and the tables would not say so where one looks.
 std::optional<DeviceProfile> chosen_profile(const std::string& named, const std::string& device) {
-  if (!named.empty()) return find_profile(named);
+  if (!named.empty()) {
+    DeviceProfile profile = find_profile(named);
+    if (profile.device_name == device) return profile;
+    throw InvalidArgument(
+        fmt::format("profile {} is of {}, must be of this GPU, {}", profile.name, profile.device_name, device));
+  }
   for (const std::string_view name : built_in_profile_names())
     if (DeviceProfile profile = find_profile(name); profile.device_name == device) return profile;
   return std::nullopt;
@@ -94,12 +100,7 @@ void run(const Options& options) {
   std::optional<DeviceProfile> profile;
   const reproduce::ReproduceOptions sections = with_regret(options, profile);
   const std::int64_t kv_bytes = reproduce::kv_bytes_needed(sections);
-  const std::string device = reproduce_device_name();
-  profile = chosen_profile(options.profile, device);
-  // The policy would take its safe route all along, and the tables would not say so where one looks.
-  if (profile && profile->device_name != device)
-    throw InvalidArgument(
-        fmt::format("profile {} is of {}, must be of this GPU, {}", profile->name, profile->device_name, device));
+  profile = chosen_profile(options.profile, reproduce_device_name());
   const ReproducePlatform platform = make_reproduce_platform(kv_bytes, profile);
   fmt::print("{}; policy: {}\n{}{}\n\n", platform.device,
              profile ? "profile " + profile->name : "no profile for this GPU, so always its safe route",
