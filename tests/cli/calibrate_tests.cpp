@@ -45,7 +45,7 @@ TEST(Calibrate, OnTheCpuFromBeginningToEnd) {
   EXPECT_THAT(regret.output, HasSubstr("without stream"));
   const nlohmann::json json = read_json(judged);
   EXPECT_EQ(json["command"], "regret");
-  EXPECT_GT(json["regret_mean"], 0.0);  // a busy machine makes any ratio
+  EXPECT_GT(json["regret_mean"], 0.5);
   EXPECT_GE(json["regret_max"], json["regret_mean"]);
   EXPECT_EQ(json["all"]["constants"].size(), 9U);
 
