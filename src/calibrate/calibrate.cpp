@@ -81,7 +81,8 @@ std::vector<NamedStep> steps_of(const ShapePart& part, const CalibrationOptions&
   return interleave(grid_steps(grid, most), std::move(mixed));
 }
 
-/// What a MiB of states to be merged costs: two runs of the workqueue that differ in their splits only.
+/// What a MiB of states to be merged costs: two runs of the workqueue that differ in their splits only. 0 where they
+/// differ by less than a run does from the next.
 double merge_us_per_mib(StepTimer& timer, const TimedShape& shape) {
   const std::vector<Choice> choices = {{Route::kWorkqueue, 8}, {Route::kWorkqueue, 40}};
   const Lengths lengths(8, 32768);
@@ -90,7 +91,10 @@ double merge_us_per_mib(StepTimer& timer, const TimedShape& shape) {
   const std::vector<fit::RouteTimes> times = open->time(lengths);
   if (times[0].time_us.empty() || times[1].time_us.empty()) return 0;
   const double mib = (40 - 8) * 8.0 * shape.shape.num_q_heads * (2 + shape.shape.head_dim) * 4 / (1 << 20);
-  return std::max(0.0, fit::median(times[1].time_us) - fit::median(times[0].time_us)) / mib;
+  const auto least = [&](int i) { return *std::min_element(times[i].time_us.begin(), times[i].time_us.end()); };
+  const auto spread = [&](int i) { return fit::median(times[i].time_us) - least(i); };
+  const double more_us = least(1) - least(0);
+  return more_us > std::max(spread(0), spread(1)) ? more_us / mib : 0;
 }
 
 }  // namespace

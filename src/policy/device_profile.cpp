@@ -161,7 +161,7 @@ void DeviceProfile::validate() const {
   require_positive("cost.min_ctas_per_sm", cost.min_ctas_per_sm, 1e4);
   require_range("cost.launch_us", cost.launch_us, 0, 1e6);
   require_range("caution", caution, 0, 100);
-  require_range("margin", margin, 0, 0.999);
+  require_range("margin", margin, 0, 1);
   for (std::size_t i = 0; i < mlp.size(); ++i) {
     require_range(fmt::format("mlp[{}].batch", i), mlp[i].batch, i == 0 ? 1 : mlp[i - 1].batch + 1, 65536);
     require_range(fmt::format("mlp[{}].us", i), mlp[i].us, 0, 1e9);

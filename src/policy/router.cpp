@@ -86,18 +86,26 @@ Router::Router(DeviceProfile profile) : profile_(std::move(profile)) {
 
 Choice Router::choose(const PolicyInput& input, const RouteOffer& offer) const { return rule(input, offer).choice; }
 
-Ruling Router::rule(const PolicyInput& input, const RouteOffer& offer) const {
-  const StepSummary step = summarize(input);
+const detail::Shortlist* Router::shortlist(const PolicyInput& input, const RouteOffer& offer) const noexcept {
   const AttentionShape& shape = input.step.shape;
   const bool same_device = input.device_name.empty() || input.device_name == profile_.device_name;
-  if (same_device && !offer.routes.empty()) {
-    for (const detail::Shortlist& list : *shortlists_) {
-      if (!list.is_for(shape.group_size(), shape.head_dim, input.dtype)) continue;
-      if (const auto ruling = list.rule(profile_, input, step, offer)) return *ruling;
-      break;
-    }
-  }
+  if (!same_device || offer.routes.empty()) return nullptr;
+  for (const detail::Shortlist& list : *shortlists_)
+    if (list.is_for(shape.group_size(), shape.head_dim, input.dtype)) return &list;
+  return nullptr;
+}
+
+Ruling Router::rule(const PolicyInput& input, const RouteOffer& offer) const {
+  const StepSummary step = summarize(input);
+  if (const detail::Shortlist* list = shortlist(input, offer))
+    if (const auto ruling = list->rule(profile_, input, step, offer)) return *ruling;
   return detail::rule(profile_, input, step, offer);
+}
+
+std::optional<Choice> Router::settled(const PolicyInput& input, const RouteOffer& offer) const {
+  detail::check_options(input);
+  const detail::Shortlist* list = shortlist(input, offer);
+  return list != nullptr ? list->settled(input, offer) : std::nullopt;
 }
 
 }  // namespace pkv

@@ -98,6 +98,14 @@ Shortlist::Shortlist(const DeviceProfile& profile, const RouteFit& shape)
     }
     fitted_.push_back({candidate.splits, candidate.plan, *fit});
   }
+  const auto is_gated = [&](const Gate& gate) { return gate.applies_to(profile.safe_route); };
+  if (safe_ && margin_ == 1 && std::none_of(profile.gates.begin(), profile.gates.end(), is_gated))
+    always_ = {floors_[*safe_].route, fitted_[*safe_].splits};
+}
+
+std::optional<Choice> Shortlist::settled(const PolicyInput& input, const RouteOffer& offer) const noexcept {
+  if (!always_ || !offer.routes.contains(always_->route)) return std::nullopt;
+  return choice_of(always_->route, always_->splits, input);
 }
 
 double Shortlist::floor_us(const Floor& floor, const FloorTerms& terms, const PolicyInput& input,

@@ -33,6 +33,8 @@ class Shortlist {
   /// no candidate is left. Throws as estimate_cost() does.
   [[nodiscard]] std::optional<Ruling> rule(const DeviceProfile& profile, const PolicyInput& input,
                                            const StepSummary& step, const RouteOffer& offer) const;
+  /// As Router::settled().
+  [[nodiscard]] std::optional<Choice> settled(const PolicyInput& input, const RouteOffer& offer) const noexcept;
 
  private:
   /// What FlashInfer's cut of a step costs at least, whatever it is.
@@ -72,6 +74,7 @@ class Shortlist {
   double caution_;
   double margin_;
   bool has_gates_;
+  std::optional<Choice> always_;     // what settled() offers: the route and the candidate's splits
   std::optional<std::size_t> safe_;  // first candidate of the safe route
   std::vector<Floor> floors_;        // of the candidates that have a fit, in the profile's order
   std::vector<CutFloor> cuts_;

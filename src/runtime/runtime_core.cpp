@@ -44,7 +44,9 @@ Ruling RuntimeCore::rule(const StepFacts& facts, const Offers& offers) const {
   PolicyInput input = facts.input(options_);
   if (is_profiled_device_) input.device_name = {};
   Ruling ruling;
-  if (router_) {
+  if (const auto settled = router_ ? router_->settled(input, offer) : std::nullopt) {
+    ruling = {*settled, Grounds::kEstimate, std::nullopt};
+  } else if (router_) {
     ruling = router_->rule(input, offer);
   } else {
     (void)summarize(input);  // the same errors

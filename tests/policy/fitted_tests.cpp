@@ -92,8 +92,8 @@ TEST(FittedProfile, RefusesWhatItCannotUse) {
   EXPECT_THAT(error_of("\"group_size\": 8", "\"group_size\": 4"), HasSubstr("fits[1] is there already"));
   EXPECT_THAT(error_of("\"step_us\": 32.0", "\"step_us\": \"x\""), HasSubstr("step_us is string, must be a number"));
   EXPECT_THAT(error_of("\"splits\": 16,", ""), HasSubstr("candidates[2] is there already"));
-  EXPECT_THAT(error_of("\"gates\": []", "\"gates\": [], \"margin\": 1"),
-              HasSubstr("margin is 1, must be in [0, 0.999]"));
+  EXPECT_THAT(error_of("\"gates\": []", "\"gates\": [], \"margin\": 1.5"),
+              HasSubstr("margin is 1.5, must be in [0, 1]"));
   EXPECT_THAT(error_of("\"gates\": []", "\"gates\": [], \"caution\": -1"), StartsWith("p.json:"));
   DeviceProfile half = fitted();
   half.candidates[1].fits.clear();
@@ -118,6 +118,28 @@ TEST(FittedRouter, KeepsToTheSafeRouteWithinTheMargin) {
   profile.margin = 0.06;
   EXPECT_EQ(rule(profile, 40).choice.route, Route::kStream);
   EXPECT_EQ(rule(profile, 40).grounds, Grounds::kEstimate);
+}
+
+TEST(FittedRouter, AMarginOfAllSettlesAShapeUnlessAGateSpeaksOfIt) {
+  const std::vector<std::int32_t> lengths = {1000};
+  PolicyInput input;
+  input.step = {{.num_q_heads = 32, .num_kv_heads = 8, .head_dim = 128}, lengths, {}};
+  DeviceProfile profile = fitted();
+  profile.margin = 0.99;
+  EXPECT_EQ(Router(profile).settled(input), std::nullopt);
+  profile.margin = 1;
+  EXPECT_EQ(rule(profile, 40).choice.route, Route::kStream);
+  EXPECT_EQ(Router(profile).settled(input), (Choice{Route::kStream, 0}));
+  EXPECT_EQ(Router(profile).settled(input, {{Route::kWorkqueue}, {}}), std::nullopt);
+  input.step.shape.num_kv_heads = 16;  // no fit
+  EXPECT_EQ(Router(profile).settled(input), std::nullopt);
+  input.step.shape.num_kv_heads = 8;
+  profile.gates = {{"few rows", {Route::kWorkqueue}, StepQuantity::kActiveRows, 2, std::nullopt}};
+  EXPECT_EQ(Router(profile).settled(input), (Choice{Route::kStream, 0}));
+  profile.gates[0].routes = {Route::kStream};
+  EXPECT_EQ(Router(profile).settled(input), std::nullopt);
+  input.options.tile_tokens = 0;
+  EXPECT_THROW((void)Router(profile).settled(input), InvalidArgument);
 }
 
 TEST(FittedRouter, IsWaryOfFitsWithLargeErrors) {

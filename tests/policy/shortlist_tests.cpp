@@ -46,7 +46,7 @@ class Shortlist : public testing::Test {
     profile.dtypes = {DType::kF16};
     profile.cost = {TimeUnits::kSi, 1000.0 + below(4000), 1.0 + below(4), 0.5 * below(8)};
     profile.caution = below(2) == 0 ? 0 : below(4);
-    profile.margin = below(2) == 0 ? 0 : 0.05 * below(8);
+    profile.margin = std::array{0.0, 0.0, 0.05 * below(8), 0.05 * below(8), 1.0}[static_cast<std::size_t>(below(5))];
     for (const Route route : kRunnableRoutes) {
       if (below(4) == 0) continue;
       profile.candidates.push_back({route});
@@ -93,6 +93,10 @@ class Shortlist : public testing::Test {
       const Decision all = router.explain(input, offer);
       ASSERT_EQ(ruling.choice, all.choice) << describe(all);
       ASSERT_EQ(router.choose(input, offer), all.choice);
+      if (const auto settled = router.settled(input, offer)) {
+        ASSERT_EQ(*settled, all.choice) << describe(all);
+        ++settled_;
+      }
       if (ruling.grounds != Grounds::kEstimate) continue;
       ++compared_;
       // Of candidates that the run's splits make the same, either's estimate.
@@ -106,11 +110,13 @@ class Shortlist : public testing::Test {
   std::mt19937 random_{std::random_device{}()};
   bool coarse_ = false;
   int compared_ = 0;
+  int settled_ = 0;
 };
 
 TEST_F(Shortlist, ChoosesAsAllEstimatesDoInRandomProfiles) {
   for (int i = 0; i < 300 && !HasFatalFailure(); ++i) expect_the_same(profile(), 40);
   EXPECT_GT(compared_, 3000);
+  EXPECT_GT(settled_, 300);
 }
 
 TEST_F(Shortlist, ChoosesAsAllEstimatesDoInThoseShipped) {

@@ -131,6 +131,25 @@ TEST(RuntimeChoice, ProfilesForSomethingElseMeanTheSafeRoute) {
             Route::kWorkqueue);
 }
 
+TEST(RuntimeChoice, WhereTheProfileLeavesNoChoiceNoneIsMade) {
+  DeviceProfile profile = paper();
+  profile.gates.clear();
+  profile.candidates = {{Route::kWorkqueue}, {Route::kSequenceSplit}};
+  for (RouteCandidate& candidate : profile.candidates) candidate.fits.emplace_back().group_size = 4;
+  profile.safe_route = Route::kSequenceSplit;
+  profile.candidates[1].fits[0].us.fill(1);  // far above the other's
+  const FakeStep given(rows(8, 32768));
+  EXPECT_EQ(Runtime(profile, {fake()}).choose(given.step).route, Route::kWorkqueue);
+  profile.margin = 1;
+  const Runtime runtime(profile, {fake()});
+  EXPECT_EQ(runtime.choose(given.step).route, Route::kSequenceSplit);
+  EXPECT_EQ(runtime.choose(given.step).grounds, Grounds::kEstimate);
+  EXPECT_EQ(runtime.choose(given.step).estimate_us, std::nullopt);
+  EXPECT_EQ(runtime.explain(given.step).choice.route, Route::kSequenceSplit);
+  EXPECT_THAT(runtime.explain(given.step).reason, HasSubstr("which no estimate is below by the margin of 100.0 %"));
+  EXPECT_THROW((void)Runtime(profile, {fake()}, {.plan = {.tile_tokens = 0}}).choose(given.step), InvalidArgument);
+}
+
 TEST(RuntimeChoice, ForcedRoutesGoBeforeTheProfile) {
   const FakeStep given(rows(4, 2048));
   for (const Schedule schedule : kAllSchedules) {

@@ -121,7 +121,7 @@ struct DeviceProfile {
 
   // Of fitted profiles; 0: the smallest estimate is taken as it is.
   double caution = 0;       ///< estimates are compared after adding this many times the fit's mean error; [0, 100]
-  double margin = 0;        ///< share by which an estimate must be below the safe route's to be preferred to it; [0, 1)
+  double margin = 0;        ///< share by which an estimate must be below the safe route's to be preferred to it; [0, 1]
   std::vector<Gate> gates;  ///< asked in this order: the first that fails is the reason given
   std::optional<MeasuredOverheads> measured;
   std::vector<MlpTime> mlp;  ///< in ascending batches; may be empty

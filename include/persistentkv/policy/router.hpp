@@ -98,10 +98,18 @@ class Router {
   /// The same choice, with its grounds and its estimate. Costs and throws as choose() does.
   [[nodiscard]] Ruling rule(const PolicyInput& input, const RouteOffer& offer = {}) const;
 
+  /// The choice, where it does not depend on lengths: with a margin of 1 a fitted profile has its safe route run every
+  /// step of a shape, unless a gate speaks of it or nobody offers it. Nothing where the rule must be asked. Throws
+  /// InvalidArgument for options out of their bounds, as estimate_cost() does.
+  [[nodiscard]] std::optional<Choice> settled(const PolicyInput& input, const RouteOffer& offer = {}) const;
+
   /// The same choice, with every route's estimate and the rules that spoke. Throws as choose() does.
   [[nodiscard]] Decision explain(const PolicyInput& input, const RouteOffer& offer = {}) const;
 
  private:
+  /// The one for the input's shape and dtype, or null.
+  [[nodiscard]] const detail::Shortlist* shortlist(const PolicyInput& input, const RouteOffer& offer) const noexcept;
+
   DeviceProfile profile_;
   std::shared_ptr<const std::vector<detail::Shortlist>> shortlists_;  // of profile_; shared by copies
 };

@@ -16,9 +16,9 @@ struct RuntimeDecision {
   Route route = Route::kStream;
   int splits = 0;  ///< given to the backend as PlanOptions::splits; 0: the schedule's own rule
   Grounds grounds = Grounds::kEstimate;
-  std::string_view backend;  ///< Backend::name() of who runs it; as long-lived as the runtime or a step of it
-  std::optional<double>
-      estimate_us;           ///< of one layer, by the profile's model; nothing where it does not cover the step
+  std::string_view backend;           ///< Backend::name() of who runs it; as long-lived as the runtime or a step of it
+  std::optional<double> estimate_us;  ///< of one layer, by the profile's model; nothing where it does not cover the
+                                      ///< step, or where the choice needed none (Router::settled)
   bool from_bounds = false;  ///< lengths are on a device: every row was taken to be as long as it may be
 };
 
