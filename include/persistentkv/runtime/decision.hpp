@@ -19,7 +19,7 @@ struct RuntimeDecision {
   std::string_view backend;           ///< Backend::name() of who runs it; as long-lived as the runtime or a step of it
   std::optional<double> estimate_us;  ///< of one layer, by the profile's model; nothing where it does not cover the
                                       ///< step, or where the choice needed none (Router::settled)
-  bool from_bounds = false;  ///< lengths are on a device: every row was taken to be as long as it may be
+  bool from_bounds = false;           ///< lengths are on a device: every row was taken to be as long as it may be
 };
 
 /// Steps prepared so far, and layers run. A snapshot: of steps that are being prepared at the same time it may have
