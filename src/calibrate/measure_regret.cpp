@@ -37,10 +37,7 @@ std::vector<Choice> choices_of(const DeviceProfile& profile) {
 }
 
 void check(const StepTimer& timer, const DeviceProfile& profile, const RegretRunOptions& options) {
-  if (profile.device_name != timer.facts().device_name) {
-    throw InvalidArgument(fmt::format("profile {} is of {}, must be of this device, {}", profile.name,
-                                      profile.device_name, timer.facts().device_name));
-  }
+  profile.require_device(timer.facts().device_name);
   for (const std::uint32_t seed : options.seeds)
     if (seed == kCalibrationSeed)
       throw InvalidArgument(fmt::format("seeds has {}, which profiles are fitted on, must have others only", seed));

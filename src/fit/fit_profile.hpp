@@ -33,7 +33,7 @@ struct FittedProfile {
 /// earlier one's where that predicts the later one's samples as well as a fit of their own does, both by
 /// cross-validation, and its error is that of the later one's samples. The safe route is the one that, always taken,
 /// costs least over the steps, of those that run all of them. Of the margins and cautions tried, those that cost no
-/// more than others, within 0.02 %, and the largest of them. Throws InvalidArgument where no choice has
+/// more than others, within 0.05 %, and the largest of them. Throws InvalidArgument where no choice has
 /// kLeastFitSamples samples of a shape, or none runs every step.
 [[nodiscard]] FittedProfile fit_profile(DeviceProfile profile, std::span<const StepSample> samples,
                                         std::span<const Choice> choices, int layers_per_plan = 32);

@@ -149,6 +149,11 @@ const RouteFit* RouteCandidate::fit(int group_size, int head_dim, DType dtype) c
   return nullptr;
 }
 
+void DeviceProfile::require_device(std::string_view device) const {
+  if (device_name != device)
+    throw InvalidArgument(fmt::format("profile {} is of {}, must be of this device, {}", name, device_name, device));
+}
+
 void DeviceProfile::validate() const {
   validate_name(name);
   require_range("device.num_sms", num_sms, 1, 65536);

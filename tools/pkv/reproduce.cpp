@@ -47,9 +47,8 @@ struct Options {
 std::optional<DeviceProfile> chosen_profile(const std::string& named, const std::string& device) {
   if (!named.empty()) {
     DeviceProfile profile = find_profile(named);
-    if (profile.device_name == device) return profile;
-    throw InvalidArgument(
-        fmt::format("profile {} is of {}, must be of this GPU, {}", profile.name, profile.device_name, device));
+    profile.require_device(device);
+    return profile;
   }
   for (const std::string_view name : built_in_profile_names())
     if (DeviceProfile profile = find_profile(name); profile.device_name == device) return profile;

@@ -136,6 +136,8 @@ struct DeviceProfile {
 
   /// Throws InvalidArgument, naming the field, its value and its bound.
   void validate() const;
+  /// Throws InvalidArgument where this is another device's.
+  void require_device(std::string_view device) const;
 
   friend bool operator==(const DeviceProfile&, const DeviceProfile&) = default;
 };
