@@ -99,6 +99,15 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   return launch;
 }
 
+std::int64_t CudaContext::resident_ctas(const KernelLaunch& launch) const {
+  const DeviceGuard guard(device_.ordinal);
+  int of_sm = 0;
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&of_sm, launch.function, launch.warps * 32,
+                                                      static_cast<std::size_t>(launch.shared_bytes)),
+        "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
+  return std::int64_t{of_sm} * device_.num_sms;
+}
+
 DeviceBuffer CudaContext::take(std::size_t size_bytes, std::uint64_t layout) {
   if (size_bytes == 0) return {};
   if (clearing_.exchange(false)) check(cudaStreamSynchronize(uploads_), "cudaStreamSynchronize");

@@ -54,6 +54,9 @@ class CudaContext {
   [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group,
                                        int max_warps);
 
+  /// CTAs of a kernel that the device runs at once.
+  [[nodiscard]] std::int64_t resident_ctas(const KernelLaunch& launch) const;
+
   /// Memory of `size_bytes` that nobody uses. What is in it is what its last user of the same layout left, zeros at
   /// first: users whose counters return to zero need not clear them.
   [[nodiscard]] DeviceBuffer take(std::size_t size_bytes, std::uint64_t layout);

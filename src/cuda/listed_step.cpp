@@ -6,34 +6,97 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 namespace pkv::cuda {
 
 namespace {
 
 constexpr int kMergeThreads = 256;
+/// Parts that a warp merges without groups, of several heads at a time, and of one as many again: what takes three
+/// turns of its loads is as long as a group's turn, the arrival and a last turn.
+constexpr int kUngrouped = 24;
+constexpr int kMergeGroup = 8;
 
-/// The plan's segments, each with the merge that its launch carries out, if it does.
-std::vector<ListedSegment> list_segments(const WorkPlan& plan) {
-  std::vector<std::int32_t> merge_of_slot(static_cast<std::size_t>(plan.num_slots()), -1);
-  for (std::size_t m = 0; m < plan.merges().size(); ++m)
-    for (const std::int32_t slot : plan.slots(plan.merges()[m]))
-      merge_of_slot[static_cast<std::size_t>(slot)] = static_cast<std::int32_t>(m);
+/// A plan as the kernels take it.
+struct Lists {
   std::vector<ListedSegment> segments;
-  segments.reserve(plan.segments().size());
-  for (const Segment& s : plan.segments())
-    segments.push_back({s.row, s.kv_head, static_cast<std::int32_t>(plan.token_begin(s)),
-                        static_cast<std::int32_t>(plan.token_end(s)), s.slot, -1});
+  std::vector<std::int32_t> worker_offsets;
+  std::vector<ListedMerge> merges;
+};
+
+/// The plan's workers, in the order of their CTAs: that of the plan, but where a launch that merges has more of them
+/// than `resident`, the longest first. Then the last ones to end are short, and most is merged while others still read.
+std::vector<std::int32_t> order_workers(const WorkPlan& plan, std::int64_t resident) {
   const std::vector<std::int32_t>& offsets = plan.parts().worker_offsets;
-  for (const Launch& launch : plan.launches()) {
-    if (launch.kind != Launch::Kind::kDecodeMerge) continue;
-    for (std::int32_t s = offsets[static_cast<std::size_t>(launch.begin)];
-         s < offsets[static_cast<std::size_t>(launch.end)]; ++s) {
-      ListedSegment& segment = segments[static_cast<std::size_t>(s)];
-      if (segment.slot >= 0) segment.merge = merge_of_slot[static_cast<std::size_t>(segment.slot)];
+  std::vector<std::int32_t> workers(offsets.size() - 1);
+  std::iota(workers.begin(), workers.end(), 0);
+  std::vector<std::int64_t> tokens(workers.size(), 0);
+  for (const std::int32_t w : workers)
+    for (std::int32_t s = offsets[static_cast<std::size_t>(w)]; s < offsets[static_cast<std::size_t>(w) + 1]; ++s) {
+      const Segment& segment = plan.segments()[static_cast<std::size_t>(s)];
+      tokens[static_cast<std::size_t>(w)] += plan.token_end(segment) - plan.token_begin(segment);
     }
+  for (const Launch& launch : plan.launches()) {
+    if (launch.kind != Launch::Kind::kDecodeMerge || launch.end - launch.begin <= resident) continue;
+    std::stable_sort(workers.begin() + launch.begin, workers.begin() + launch.end, [&](std::int32_t a, std::int32_t b) {
+      return tokens[static_cast<std::size_t>(a)] > tokens[static_cast<std::size_t>(b)];
+    });
   }
-  return segments;
+  return workers;
+}
+
+/// `resident`: workers that run at once. Merges of more than `ungrouped` parts are done in two turns, the first by
+/// groups of neighbours.
+Lists make_lists(const WorkPlan& plan, std::int64_t resident, int ungrouped) {
+  struct PartOf {
+    std::int32_t merge = -1;
+    std::int32_t part = 0;
+  };
+  Lists lists;
+  std::vector<PartOf> of_slot(static_cast<std::size_t>(plan.num_slots()));
+  for (const Merge& m : plan.merges()) {
+    const std::int32_t parts = m.slots_end - m.slots_begin;
+    PartOf of{static_cast<std::int32_t>(lists.merges.size()), 0};
+    for (const std::int32_t slot : plan.slots(m)) {
+      of_slot[static_cast<std::size_t>(slot)] = of;
+      ++of.part;
+    }
+    lists.merges.push_back({m.row, m.kv_head, m.slots_begin, m.slots_end, parts > ungrouped ? kMergeGroup : parts});
+  }
+  std::vector<bool> merges(static_cast<std::size_t>(plan.num_workers()), false);
+  for (const Launch& launch : plan.launches())
+    if (launch.kind == Launch::Kind::kDecodeMerge)
+      std::fill(merges.begin() + launch.begin, merges.begin() + launch.end, true);
+  const std::vector<std::int32_t>&slots = plan.parts().merge_slots, &offsets = plan.parts().worker_offsets;
+  lists.segments.reserve(plan.segments().size());
+  lists.worker_offsets = {0};
+  for (const std::int32_t worker : order_workers(plan, resident)) {
+    const auto w = static_cast<std::size_t>(worker);
+    for (std::int32_t i = offsets[w]; i < offsets[w + 1]; ++i) {
+      const Segment& s = plan.segments()[static_cast<std::size_t>(i)];
+      ListedSegment segment{s.row,
+                            s.kv_head,
+                            static_cast<std::int32_t>(plan.token_begin(s)),
+                            static_cast<std::int32_t>(plan.token_end(s)),
+                            s.slot,
+                            -1,
+                            0,
+                            0,
+                            0};
+      if (const PartOf of = merges[w] && s.slot >= 0 ? of_slot[static_cast<std::size_t>(s.slot)] : PartOf();
+          of.merge >= 0) {
+        const ListedMerge& m = lists.merges[static_cast<std::size_t>(of.merge)];
+        segment.merge = of.merge;
+        segment.group_begin = m.slots_begin + of.part / m.group_parts * m.group_parts;
+        segment.group_parts = std::min(m.group_parts, m.slots_end - segment.group_begin);
+        segment.group_slot = slots[static_cast<std::size_t>(segment.group_begin)];
+      }
+      lists.segments.push_back(segment);
+    }
+    lists.worker_offsets.push_back(static_cast<std::int32_t>(lists.segments.size()));
+  }
+  return lists;
 }
 
 ExecutedCounters counters_of(const WorkPlan& plan) {
@@ -64,10 +127,9 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
 }
 
 void ListedStep::upload(const WorkPlan& plan) {
-  const std::vector<ListedSegment> segments = list_segments(plan);
-  std::vector<ListedMerge> merges;
-  for (const Merge& m : plan.merges()) merges.push_back({m.row, m.kv_head, m.slots_begin, m.slots_end});
-  const std::vector<std::int32_t>& offsets = plan.parts().worker_offsets;
+  const int ungrouped = group_.heads_per_unit > decode_.warps ? kUngrouped : 2 * kUngrouped;
+  const auto [segments, offsets, merges] =
+      make_lists(plan, context_->resident_ctas(decode_) / group_.chunks, ungrouped);
   const std::vector<std::int32_t>& slots = plan.parts().merge_slots;
 
   Staging staging;
@@ -78,7 +140,8 @@ void ListedStep::upload(const WorkPlan& plan) {
   const std::size_t states = static_cast<std::size_t>(plan.num_slots()) * heads;
   const std::size_t errors = aligned(staging.bytes().size());
   const std::size_t arrivals = errors + aligned(sizeof(unsigned));
-  const std::size_t max_sum = arrivals + aligned(merges.size() * heads * sizeof(unsigned));
+  // Counters of groups, which are their first parts', and then of merges.
+  const std::size_t max_sum = arrivals + aligned((states + merges.size() * heads) * sizeof(unsigned));
   const std::size_t acc = max_sum + aligned(states * sizeof(float2));
   const std::size_t size = acc + states * static_cast<std::size_t>(plan.head_dim()) * sizeof(float);
 

@@ -29,7 +29,7 @@ class CudaShapes : public EngineTest {
 };
 
 /// Each instantiation: of `stream`, of listed segments, and of merges, for one block of heads and for two. On a GPU of
-/// 71 SMs or more, 35 CTAs share each head of the long row, and merge in groups.
+/// 71 SMs or more, 35 CTAs share each head of the long row, and merge in groups, as the fused workqueue's do.
 TEST_F(CudaShapes, EveryKernel) {
   for (const DType dtype : backend_->capabilities().dtypes) {
     for (const int head_dim : backend_->capabilities().head_dims) {
@@ -46,7 +46,7 @@ TEST_F(CudaShapes, EveryKernel) {
                                             << ", " << to_string(schedule));
           problem.poison_outputs();
           PlanOptions options = stream_options();
-          options.splits = schedule == Schedule::kStream ? 0 : 4;
+          options.splits = schedule == Schedule::kWorkqueueFused ? 60 : schedule == Schedule::kWorkqueue ? 4 : 0;
           const auto prepared = backend_->prepare(problem.host_step(), schedule, options);
           prepared->run(problem.device_layer());
           ASSERT_EQ(problem.disagreement(), "");
@@ -146,6 +146,31 @@ TEST_F(CudaShapes, TheLastOfManyCtasBeginsAnotherUnit) {
       problem.poison_outputs();
       prepared->run(problem.device_layer(), nullptr);
       ASSERT_EQ(problem.disagreement(), "");
+    }
+  }
+}
+
+/// What the fused workqueue merges: a head or two at a time, a warp's heads not all alike in number, at once or in
+/// groups of eight parts, of which the last may be one. Counters must be zero again after a run.
+TEST_F(CudaShapes, MergesOfManyParts) {
+  for (const int group_size : {1, 4, 5, 8, 11, 16, 20}) {
+    for (const int splits : {2, 8, 9, 24, 25, 41, 48, 49, 70}) {
+      SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", splits " << splits);
+      Dimensions d;
+      d.shape = {.num_q_heads = group_size, .num_kv_heads = 1, .head_dim = 64};
+      d.batch = 3;
+      d.pages_per_row = 72 * 32 / 16;
+      PagedProblem problem(d, random_);
+      problem.draw(std::vector<std::int32_t>{static_cast<std::int32_t>(random_.in(70 * 32, 72 * 32)), 17, 999});
+      PlanOptions options = stream_options();
+      options.tile_tokens = 32;
+      options.splits = splits;
+      const auto prepared = backend_->prepare(problem.host_step(), Schedule::kWorkqueueFused, options);
+      for (int run = 0; run < 2; ++run) {
+        problem.poison_outputs();
+        prepared->run(problem.device_layer());
+        ASSERT_EQ(problem.disagreement(), "");
+      }
     }
   }
 }

@@ -218,6 +218,10 @@ cudaError_t CUDARTAPI cudaFuncGetAttributes(cudaFuncAttributes* attributes, cons
   attributes->sharedSizeBytes = kStaticSharedBytes;
   return say(find_kernel(function) != nullptr ? cudaSuccess : cudaErrorInvalidDeviceFunction);
 }
+cudaError_t CUDARTAPI cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
+  *blocks = 1;
+  return cudaSuccess;
+}
 cudaError_t CUDARTAPI cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
 cudaError_t CUDARTAPI cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function, void** params) {
   const pkv::emulation::Thunk* thunk = find_kernel(function);

@@ -123,57 +123,78 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
   return true;
 }
 
-/// Adds up `count` parts. Who comes last does this alone while everybody waits, and cold, so it should be few
-/// instructions. `Parts` has batch(first), for the parts from `first` on, and of these max_sum(k) and acc(k): the
-/// lane's first dimension; and kInLoop: whether this is done in a loop, where what is loaded under a condition would
-/// else hold its registers from turn to turn. The loads of a batch are in flight together.
-template <int kHeadDim, class Parts>
-__device__ __forceinline__ HeadPart<kHeadDim> combine(int count, Parts parts) {
+/// Adds up `count` parts, of kHeads heads at once, each `next_head` after the one before. Who comes last does this
+/// alone while everybody waits, and cold, so it should be few instructions. `Parts` has batch(first), for the parts
+/// from `first` on, and of these, for the first head, max_sum(k) and acc(k): the lane's first dimension. A batch
+/// has kInFlight vectors of a lane, whose loads are in flight together. kInLoop: this is done in a loop, where what is
+/// loaded under a condition would else hold its registers from turn to turn.
+template <int kHeadDim, int kHeads, class Parts>
+__device__ __forceinline__ void combine(HeadPart<kHeadDim> (&total)[kHeads], int count, Parts parts, int next_head) {
   using Part = HeadPart<kHeadDim>;
-  constexpr int kBatch = (Parts::kInLoop ? 16 : 32) / Part::kVectors;  // what registers there are for
-  Part total;
-  total.clear();
+  constexpr int kBatch = Parts::kInFlight / Part::kVectors / kHeads;
+  constexpr int kLanes = 32 / kHeads;  // that weigh the parts of one head
+  static_assert(kBatch <= kLanes);
+  const int own_head = kHeads == 1 ? 0 : lane_id() / kLanes, own_part = kHeads == 1 ? lane_id() : lane_id() % kLanes;
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) total[h].clear();
 #pragma unroll 1
   for (int first = 0; first < count; first += kBatch) {
     const int left = count - first;
-    const bool weighs = lane_id() < min(kBatch, left);
+    const bool weighs = own_part < min(kBatch, left);
     parts.batch(first);
-    const float2* own = parts.max_sum(lane_id());
+    const float2* own = parts.max_sum(own_part);
+    float top = kLowest;
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      if (h != own_head) continue;
+      if (h > 0) own += h * next_head;
+      top = total[h].max;
+    }
     const float2 max_sum = weighs ? __ldcg(own) : make_float2(kLowest, 0.0f);
-    float4 x[kBatch][Part::kVectors];
+    float4 x[kBatch][kHeads][Part::kVectors];
     if constexpr (Parts::kInLoop) {
 #pragma unroll
       for (int k = 0; k < kBatch; ++k)
 #pragma unroll
-        for (int v = 0; v < Part::kVectors; ++v) x[k][v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        for (int h = 0; h < kHeads; ++h)
+#pragma unroll
+          for (int v = 0; v < Part::kVectors; ++v) x[k][h][v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
     }
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
       if (k % 8 == 0 && k >= left) break;
       const float* acc = parts.acc(k);
 #pragma unroll
-      for (int v = 0; v < Part::kVectors; ++v)
-        if (Part::mine(v) && k < left) x[k][v] = __ldcg(reinterpret_cast<const float4*>(acc + v * 128));
-    }
-    float top = fmaxf(max_sum.x, total.max);
+      for (int h = 0; h < kHeads; ++h)
 #pragma unroll
-    for (int d = 1; d < 32; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
+        for (int v = 0; v < Part::kVectors; ++v)
+          if (Part::mine(v) && k < left)
+            x[k][h][v] = __ldcg(reinterpret_cast<const float4*>(acc + h * next_head * kHeadDim + v * 128));
+    }
+    top = fmaxf(max_sum.x, top);
+#pragma unroll
+    for (int d = 1; d < kLanes; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
     const float weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
     float sum = weight * max_sum.y;
 #pragma unroll
-    for (int d = 1; d < 32; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
-    total.scale_to(top);
-    total.sum += sum;
+    for (int d = 1; d < kLanes; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      total[h].scale_to(kHeads == 1 ? top : __shfl_sync(kAllLanes, top, h * kLanes));
+      total[h].sum += kHeads == 1 ? sum : __shfl_sync(kAllLanes, sum, h * kLanes);
+    }
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
       if (k % 8 == 0 && k >= left) break;
-      const float w = __shfl_sync(kAllLanes, weight, k);
 #pragma unroll
-      for (int v = 0; v < Part::kVectors; ++v)
-        if (Part::mine(v) && k < left) add_scaled(total.acc[v], w, x[k][v]);
+      for (int h = 0; h < kHeads; ++h) {
+        const float w = __shfl_sync(kAllLanes, weight, h * kLanes + k);
+#pragma unroll
+        for (int v = 0; v < Part::kVectors; ++v)
+          if (Part::mine(v) && k < left) add_scaled(total[h].acc[v], w, x[k][h][v]);
+      }
     }
   }
-  return total;
 }
 
 }  // namespace pkv::cuda

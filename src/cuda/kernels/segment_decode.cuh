@@ -13,15 +13,23 @@ struct OneRow {
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
 
-/// The parts of one head of a merge, for combine(). kByLanes: each lane looks up the slot of one of 32, so that batches
+/// Parts of a merge: places in its list of slots.
+struct ListedRange {
+  int begin;
+  int count;
+  int step;
+};
+
+/// The parts of a head of a merge, for combine(). kByLanes: each lane looks up the slot of one of 32, so that batches
 /// after the first need not wait for theirs; where code may be divergent, each part then costs more instructions.
 template <int kHeadDim, int kPitch, bool kByLanes>
 class ListedParts {
  public:
   static constexpr bool kInLoop = kByLanes;
+  static constexpr int kInFlight = kByLanes ? 16 : 32;  // what registers there are for
   __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
-                                         const ListedMerge& merge, int chunk, int g)
-      : partials_(partials), list_(list), merge_(merge), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
+                                         const ListedRange& range, int chunk, int g)
+      : partials_(partials), list_(list), range_(range), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
   __device__ __forceinline__ void batch(int first) {
     first_ = first;
     if (kByLanes && first % 32 == 0) own_slot_ = slot(first + lane_id());
@@ -33,7 +41,7 @@ class ListedParts {
 
  private:
   [[nodiscard]] __device__ __forceinline__ int slot(int part) const {
-    return list_.merge_slots[min(merge_.slots_begin + part, merge_.slots_end - 1)];
+    return list_.merge_slots[range_.begin + min(part, range_.count - 1) * range_.step];
   }
   /// By all lanes together.
   [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
@@ -43,18 +51,72 @@ class ListedParts {
 
   const PartialsParams& partials_;
   const ListParams& list_;
-  const ListedMerge& merge_;
+  const ListedRange& range_;
   std::int64_t begin_;
   int first_ = 0;
   int own_slot_ = 0;
 };
 
-template <class T, int kHeadDim, int kBlocks, bool kInLoop>
-__device__ __forceinline__ void merge_head(const DecodeParams& p, const ListParams& list, int merge, int chunk, int g) {
-  const ListedMerge m = list.merges[merge];
-  const HeadPart<kHeadDim> part = combine<kHeadDim>(
-      m.slots_end - m.slots_begin, ListedParts<kHeadDim, 8 * kBlocks, kInLoop>(p.partials, list, m, chunk, g));
-  write_head<T>(p, part, m.row, unit_of(p, m.kv_head * p.chunks + chunk).first_head + g);
+/// Of head g of a merge, and of the one `next_head` after it unless that is 0, combines the parts of `range`, and
+/// writes the result, or, of a group, puts it in place of the group's first part.
+template <class T, int kHeadDim, int kBlocks, int kHeads>
+__device__ __forceinline__ void merge_heads(const DecodeParams& p, const ListParams& list, const ListedRange& range,
+                                            bool of_group, int row, const Unit& unit, int chunk, int g, int next_head) {
+  HeadPart<kHeadDim> part[kHeads];
+  combine<kHeadDim>(part, range.count, ListedParts<kHeadDim, 8 * kBlocks, true>(p.partials, list, range, chunk, g),
+                    next_head);
+  const std::int64_t group = std::int64_t{chunk} * list.num_slots + list.merge_slots[range.begin];
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) {
+    if (h > 0 && next_head == 0) break;
+    const int head = g + h * next_head;
+    if (of_group) {
+      publish<kHeadDim>(p.partials, group * (8 * kBlocks) + head, part[h]);
+    } else {
+      write_head<T>(p, part[h], row, unit.first_head + head);
+    }
+  }
+}
+
+/// A warp arrives for its heads of a part, and merges those for which it is the last, two at a time where it has
+/// several. A counter for each head: no warp waits for another, and tasks that end late share the merging.
+template <class T, int kHeadDim, int kBlocks, class Probe>
+__device__ __forceinline__ void merge_last(const DecodeParams& p, const ListParams& list, const ListedSegment& segment,
+                                           int chunk, const Unit& unit, int warp, int warps, Probe& probe) {
+  const ListedMerge m = list.merges[segment.merge];
+  // Lane i arrives for the i-th of this warp's heads.
+  const auto arrive = [&](bool arrives, std::int64_t counters, int count) {
+    unsigned* const own = p.partials.arrivals + counters * (8 * kBlocks) + warp + lane_id() * warps;
+    return __ballot_sync(kAllLanes, arrives && arrive_last(own, count));
+  };
+  __syncwarp();
+  ListedRange range{segment.group_begin, segment.group_parts, 1};
+  bool of_group = m.group_parts < m.slots_end - m.slots_begin;
+  unsigned last = arrive(warp + lane_id() * warps < unit.heads,
+                         std::int64_t{chunk} * list.num_slots + segment.group_slot, range.count);
+#pragma unroll 1
+  while (last != 0) {
+#pragma unroll 1
+    for (unsigned todo = last; todo != 0;) {
+      const int i = __ffs(static_cast<int>(todo)) - 1, g = warp + i * warps;
+      if (unit.heads > warps) {
+        const bool two = (todo >> i & 2) != 0;
+        merge_heads<T, kHeadDim, kBlocks, 2>(p, list, range, of_group, m.row, unit, chunk, g, two ? warps : 0);
+        todo &= ~((two ? 3u : 1u) << i);
+      } else {
+        merge_heads<T, kHeadDim, kBlocks, 1>(p, list, range, of_group, m.row, unit, chunk, g, 0);
+        todo &= todo - 1;
+      }
+      probe.stamp(CudaStampKind::kMerged);
+    }
+    if (!of_group) return;
+    __syncwarp();
+    of_group = false;
+    range = {m.slots_begin, (m.slots_end - m.slots_begin + m.group_parts - 1) / m.group_parts, m.group_parts};
+    last = arrive((last >> lane_id() & 1) != 0,
+                  std::int64_t{p.chunks} * list.num_slots + std::int64_t{chunk} * list.num_merges + segment.merge,
+                  range.count);
+  }
 }
 
 /// CTAs that should fit an SM: a third needs registers, which the state of more than 8 heads of 128 takes.
@@ -66,6 +128,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
     segment_decode(const __grid_constant__ DecodeParams p,
                    const __grid_constant__ typename Probe::template With<ListParams> list) {
   using R = Ring<kHeadDim, kStages>;
+  constexpr int kHeads = kBlocks;  // joined at once
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ MaxSums<kListedWarps> max_sum;
   Probe probe(list);
@@ -107,28 +170,23 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
     const unsigned members = static_cast<unsigned>((1 << min(tiles, warps)) - 1);  // the others were idle
     probe.stamp(CudaStampKind::kArrived);
     __syncthreads();
-    for (int g = warp; g < unit.heads; g += warps) {
-      const HeadPart<kHeadDim> part = join_warps<kHeadDim>(max_sum, places, -1, members, g);
-      if (segment.slot < 0) {
-        write_head<T>(p, part, segment.row, unit.first_head + g);
-      } else {
-        publish<kHeadDim>(p.partials, (std::int64_t{chunk} * list.num_slots + segment.slot) * (8 * kBlocks) + g, part);
+    for (int first = warp; first < unit.heads; first += kHeads * warps) {
+      HeadPart<kHeadDim> part[kHeads];
+      join_warps<kHeadDim>(part, max_sum, places, -1, members, first, warps, unit.heads - 1);
+#pragma unroll
+      for (int h = 0; h < kHeads; ++h) {
+        const int g = first + h * warps;
+        if (h > 0 && g >= unit.heads) break;
+        if (segment.slot < 0) {
+          write_head<T>(p, part[h], segment.row, unit.first_head + g);
+        } else {
+          publish<kHeadDim>(p.partials, (std::int64_t{chunk} * list.num_slots + segment.slot) * (8 * kBlocks) + g,
+                            part[h]);
+        }
       }
     }
     if (segment.slot >= 0 && segment.merge >= 0) {
-      // A counter for each head: no warp waits for another, and tasks that end late share the merging. Lane i arrives
-      // for the i-th of this warp's heads.
-      const ListedMerge m = list.merges[segment.merge];
-      const int g = warp + lane_id() * warps;
-      const std::int64_t counter = (std::int64_t{chunk} * list.num_merges + segment.merge) * (8 * kBlocks) + g;
-      __syncwarp();
-      const bool came_last = g < unit.heads && arrive_last(p.partials.arrivals + counter, m.slots_end - m.slots_begin);
-#pragma unroll 1
-      for (unsigned last = __ballot_sync(kAllLanes, came_last); last != 0; last &= last - 1) {
-        merge_head<T, kHeadDim, kBlocks, true>(p, list, segment.merge, chunk,
-                                               warp + (__ffs(static_cast<int>(last)) - 1) * warps);
-        probe.stamp(CudaStampKind::kMerged);
-      }
+      merge_last<T, kHeadDim, kBlocks>(p, list, segment, chunk, unit, warp, warps, probe);
     }
     probe.stamp(CudaStampKind::kJoined);
     __syncthreads();
@@ -147,8 +205,12 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   const int chunk = rest % p.chunks, merge = rest / p.chunks;
   if (merge >= list.count) return;
   const ListedMerge m = list.merges[list.first + merge];
-  if (g < unit_of(p, m.kv_head * p.chunks + chunk).heads)
-    merge_head<T, kHeadDim, kBlocks, false>(p, list, list.first + merge, chunk, g);
+  const Unit unit = unit_of(p, m.kv_head * p.chunks + chunk);
+  if (g >= unit.heads) return;
+  const ListedRange all{m.slots_begin, m.slots_end - m.slots_begin, 1};
+  HeadPart<kHeadDim> part[1];
+  combine<kHeadDim>(part, all.count, ListedParts<kHeadDim, 8 * kBlocks, false>(p.partials, list, all, chunk, g), 0);
+  write_head<T>(p, part[0], m.row, unit.first_head + g);
 }
 
 }  // namespace pkv::cuda
