@@ -153,15 +153,16 @@ TEST_F(CudaShapes, TheLastOfManyCtasBeginsAnotherUnit) {
 /// What the fused workqueue merges: a head or two at a time, a warp's heads not all alike in number, at once or in
 /// groups of eight parts, of which the last may be one. Counters must be zero again after a run.
 TEST_F(CudaShapes, MergesOfManyParts) {
+  constexpr int kLongest = 72 * 32;
   for (const int group_size : {1, 4, 5, 8, 11, 16, 20}) {
     for (const int splits : {2, 8, 9, 24, 25, 41, 48, 49, 70}) {
       SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", splits " << splits);
       Dimensions d;
       d.shape = {.num_q_heads = group_size, .num_kv_heads = 1, .head_dim = 64};
       d.batch = 3;
-      d.pages_per_row = 72 * 32 / 16;
+      d.pages_per_row = kLongest / 16;
       PagedProblem problem(d, random_);
-      problem.draw(std::vector<std::int32_t>{static_cast<std::int32_t>(random_.in(70 * 32, 72 * 32)), 17, 999});
+      problem.draw(std::vector<std::int32_t>{static_cast<std::int32_t>(random_.in(kLongest - 64, kLongest)), 17, 999});
       PlanOptions options = stream_options();
       options.tile_tokens = 32;
       options.splits = splits;
