@@ -68,22 +68,16 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int ungrouped) {
   for (const Launch& launch : plan.launches())
     if (launch.kind == Launch::Kind::kDecodeMerge)
       std::fill(merges.begin() + launch.begin, merges.begin() + launch.end, true);
-  const std::vector<std::int32_t>&slots = plan.parts().merge_slots, &offsets = plan.parts().worker_offsets;
+  const std::vector<std::int32_t>& slots = plan.parts().merge_slots;
+  const std::vector<std::int32_t>& offsets = plan.parts().worker_offsets;
   lists.segments.reserve(plan.segments().size());
   lists.worker_offsets = {0};
   for (const std::int32_t worker : order_workers(plan, resident)) {
     const auto w = static_cast<std::size_t>(worker);
     for (std::int32_t i = offsets[w]; i < offsets[w + 1]; ++i) {
       const Segment& s = plan.segments()[static_cast<std::size_t>(i)];
-      ListedSegment segment{s.row,
-                            s.kv_head,
-                            static_cast<std::int32_t>(plan.token_begin(s)),
-                            static_cast<std::int32_t>(plan.token_end(s)),
-                            s.slot,
-                            -1,
-                            0,
-                            0,
-                            0};
+      ListedSegment segment{s.row, s.kv_head, static_cast<std::int32_t>(plan.token_begin(s)),
+                            static_cast<std::int32_t>(plan.token_end(s)), s.slot};
       if (const PartOf of = merges[w] && s.slot >= 0 ? of_slot[static_cast<std::size_t>(s.slot)] : PartOf();
           of.merge >= 0) {
         const ListedMerge& m = lists.merges[static_cast<std::size_t>(of.merge)];

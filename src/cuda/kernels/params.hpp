@@ -121,12 +121,12 @@ struct ListedSegment {
   std::int32_t kv_head;
   std::int32_t token_begin;
   std::int32_t token_end;
-  std::int32_t slot;   // -1: it is the whole row and head
-  std::int32_t merge;  // whose part it is; -1: none, or one that a launch of its own merges
+  std::int32_t slot;        // -1: it is the whole row and head
+  std::int32_t merge = -1;  // whose part it is; -1: none, or one that a launch of its own merges
   // The parts that are added up first, this one among them: all, or a group of neighbours.
-  std::int32_t group_begin;  // in the list of merges' slots
-  std::int32_t group_parts;
-  std::int32_t group_slot;  // of its first part, whose counters and place it takes
+  std::int32_t group_begin = 0;  // in the list of merges' slots
+  std::int32_t group_parts = 0;
+  std::int32_t group_slot = 0;  // of its first part, whose counters and place it takes
 };
 
 struct ListedMerge {
