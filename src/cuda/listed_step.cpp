@@ -32,13 +32,13 @@ std::vector<std::int32_t> order_workers(const WorkPlan& plan, std::int64_t resid
   std::vector<std::int32_t> workers(offsets.size() - 1);
   std::iota(workers.begin(), workers.end(), 0);
   std::vector<std::int64_t> tokens(workers.size(), 0);
-  for (const std::int32_t w : workers)
-    for (std::int32_t s = offsets[static_cast<std::size_t>(w)]; s < offsets[static_cast<std::size_t>(w) + 1]; ++s) {
-      const Segment& segment = plan.segments()[static_cast<std::size_t>(s)];
-      tokens[static_cast<std::size_t>(w)] += plan.token_end(segment) - plan.token_begin(segment);
-    }
   for (const Launch& launch : plan.launches()) {
     if (launch.kind != Launch::Kind::kDecodeMerge || launch.end - launch.begin <= resident) continue;
+    for (auto w = static_cast<std::size_t>(launch.begin); w < static_cast<std::size_t>(launch.end); ++w)
+      for (std::int32_t s = offsets[w]; s < offsets[w + 1]; ++s) {
+        const Segment& segment = plan.segments()[static_cast<std::size_t>(s)];
+        tokens[w] += plan.token_end(segment) - plan.token_begin(segment);
+      }
     std::stable_sort(workers.begin() + launch.begin, workers.begin() + launch.end, [&](std::int32_t a, std::int32_t b) {
       return tokens[static_cast<std::size_t>(a)] > tokens[static_cast<std::size_t>(b)];
     });
@@ -122,8 +122,12 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
 
 void ListedStep::upload(const WorkPlan& plan) {
   const int ungrouped = group_.heads_per_unit > decode_.warps ? kUngrouped : 2 * kUngrouped;
-  const auto [segments, offsets, merges] =
-      make_lists(plan, context_->resident_ctas(decode_) / group_.chunks, ungrouped);
+  // The driver is asked only where the answer matters: planning is timed.
+  const bool a_launch_merges = std::any_of(launches_.begin(), launches_.end(), [](const Launch& launch) {
+    return launch.kind == Launch::Kind::kDecodeMerge;
+  });
+  const std::int64_t resident = a_launch_merges ? context_->resident_ctas(decode_) / group_.chunks : 0;
+  const auto [segments, offsets, merges] = make_lists(plan, resident, ungrouped);
   const std::vector<std::int32_t>& slots = plan.parts().merge_slots;
 
   Staging staging;
