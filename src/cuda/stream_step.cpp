@@ -48,10 +48,11 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
       options_(options),
       group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
       kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kMaxWarps)),
-      on_device_(context_, step, group_) {
+      on_device_(context_, step, group_),
+      chooses_cut_(options.num_workers == 0) {
   const int units = step.shape.num_kv_heads * group_.chunks;
   int chained_workers = options_.num_workers;
-  if (options_.num_workers == 0) {
+  if (chooses_cut_) {
     options_.num_workers = context_->stream_ctas();
     chained_workers = context_->stream_ctas(true);
     // At least a tile for every warp: more CTAs than that have nothing to read sooner, and parts to be merged.
@@ -83,37 +84,45 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   partials_ = {reinterpret_cast<float*>(base + at.acc), reinterpret_cast<float2*>(base + at.max_sum),
                reinterpret_cast<unsigned*>(base + at.arrivals)};
 
-  alone_ = cut_for(workers);
-  chained_ = cut_for(chained_workers);
+  alone_ = cut_for(workers, options_.whole_unit_tokens);
+  // The next kernel begins on SMs that this one leaves idle.
+  chained_ = cut_for(chained_workers, PlanOptions::kMaxWholeUnitTokens);
 }
 
-StreamParams StreamStep::cut_for(int workers) const {
-  StreamParams stream;
+StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
+  Cut cut;
+  StreamParams& stream = cut.stream;
   stream.workers = arith::Divisor(workers);
   stream.warps = arith::Divisor(kernel_.warps);
   stream.tile_tokens = arith::Divisor(options_.tile_tokens);
-  stream.whole = arith::WholeUnits(step_.batch * on_device_.params().num_units, workers);
+  stream.whole_unit_tokens = static_cast<std::uint16_t>(whole_unit_tokens);
+  const std::int64_t units = step_.batch * on_device_.params().num_units;
+  stream.whole = arith::WholeUnits(units, workers, whole_unit_tokens);
+  cut.whole_halves = arith::WholeUnits(2 * units, workers, whole_unit_tokens);
   stream.segment_cost_tokens = options_.segment_cost_tokens;
   stream.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
   stream.uncut_tokens = options_.uncut_tokens;
   // Runs may also be of the least length each, however many there are.
-  stream.wide =
-      most_cost(step_, on_device_.params(), options_) + 1.0 * options_.num_workers * stream.min_run_tokens >= 0x1p31;
-  return stream;
+  const double cost = most_cost(step_, on_device_.params(), options_),
+               least = 1.0 * options_.num_workers * stream.min_run_tokens;
+  stream.wide = cost + least >= 0x1p31;
+  stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && 2 * cost + least < 0x1p31;
+  return cut;
 }
 
 void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptions& options) {
   DecodeParams p;
   if (step_.batch > 0) p = describe(*context_, step_, group_, layer, options);
-  StreamParams& stream = options.programmatic_dependent_launch ? chained_ : alone_;
-  ran_ = &stream;
+  Cut& cut = options.programmatic_dependent_launch ? chained_ : alone_;
+  StreamParams& stream = cut.stream;
+  ran_ = &cut;
   if (step_.batch == 0) return;
   p.step = on_device_.params();
   p.step.errors = errors_;
   p.partials = partials_;
   const DeviceGuard guard(context_->device().ordinal);
   const auto launch = [&](const void* function, void* stream_params) {
-    void* params[] = {stream_params, &p};
+    void* params[] = {stream_params, &p, &cut.whole_halves};
     launch_kernel(*context_, function, static_cast<int>(stream.workers.value), kernel_.warps * 32, kernel_.shared_bytes,
                   handle, options.programmatic_dependent_launch, params);
   };
@@ -127,13 +136,22 @@ ExecutedCounters StreamStep::launched() const noexcept {
   if (ran_ == nullptr || step_.batch == 0) return {};
   ExecutedCounters executed;
   executed.launches = 1;
-  executed.decode_ctas = static_cast<int>(ran_->workers.value);
+  executed.decode_ctas = static_cast<int>(ran_->stream.workers.value);
   return executed;
 }
 
 ExecutedCounters StreamStep::executed() const {
   if (step_.lengths.values.space != MemorySpace::kHost) return launched();  // only the device knows the rest
   return executed_for(row_lengths(step_));
+}
+
+bool StreamStep::halves_units(std::span<const std::int32_t> lengths) const {
+  const StreamParams& stream = ran_->stream;
+  if (!stream.may_halve || std::ssize(lengths) > arith::kMostHalvedRows) return false;
+  std::int64_t tokens = 0;
+  for (const std::int32_t length : lengths) tokens += std::max(length, 0);
+  return arith::halves_units<std::int64_t>(tokens * on_device_.params().num_units, stream.workers,
+                                           stream.min_run_tokens);
 }
 
 ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
@@ -145,13 +163,20 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   }
   // The kernel's own arithmetic, with the options that it was given.
   PlanOptions options = options_;
-  options.num_workers = static_cast<int>(ran_->workers.value);
-  const WorkPlan listed = make_plan(Schedule::kStream, {step_.shape, lengths, {}}, options);
+  options.num_workers = static_cast<int>(ran_->stream.workers.value);
+  options.whole_unit_tokens = ran_->stream.whole_unit_tokens;
+  const int parts = halves_units(lengths) ? 2 : 1, kv_heads = step_.shape.num_kv_heads;
+  StreamCut cut;
+  cut.assign(parts * kv_heads, lengths, options);
+  const WorkPlan listed = cut.materialize(parts * kv_heads, step_.shape.head_dim);
   const PlanCounters& plan = listed.counters();
   executed.segments = plan.segments;
-  executed.partials = plan.partials;
-  executed.merge_bytes = plan.merge_bytes;
-  executed.kv_tokens = plan.kv_tokens * step_.shape.num_kv_heads;
+  for (const Merge& merge : listed.merges()) {
+    const int heads = (step_.shape.group_size() + (parts - 1 - merge.kv_head % parts)) / parts;
+    executed.partials += std::int64_t{merge.slots_end - merge.slots_begin} * heads;
+  }
+  executed.merge_bytes = executed.partials * (2 + step_.shape.head_dim) * std::int64_t{sizeof(float)};
+  executed.kv_tokens = plan.kv_tokens * kv_heads;
   executed.reserved_pages = listed.reserved_pages(step_.page_size);
   return executed;
 }

@@ -34,7 +34,13 @@ class StreamStep final : public CudaPreparedStep {
  private:
   /// What executed() can tell without lengths.
   [[nodiscard]] ExecutedCounters launched() const noexcept;
-  [[nodiscard]] StreamParams cut_for(int workers) const;
+  struct Cut {
+    StreamParams stream;
+    arith::WholeUnits whole_halves;
+  };
+  [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
+  /// Whether the last run's units are halved with these lengths.
+  [[nodiscard]] bool halves_units(std::span<const std::int32_t> lengths) const;
 
   std::shared_ptr<CudaContext> context_;
   Step step_;
@@ -43,11 +49,12 @@ class StreamStep final : public CudaPreparedStep {
   KernelLaunch kernel_;
   Leased own_workspace_;
   StepOnDevice on_device_;
-  StreamParams alone_;
-  StreamParams chained_;  ///< by programmatic dependent launch
+  bool chooses_cut_;  ///< not the caller, who then gets the planner's cut exactly
+  Cut alone_;
+  Cut chained_;  ///< by programmatic dependent launch
   PartialsParams partials_;
   unsigned* errors_ = nullptr;
-  const StreamParams* ran_ = nullptr;  ///< the last run's
+  const Cut* ran_ = nullptr;  ///< the last run's
 };
 
 /// Of any workspace's error word.

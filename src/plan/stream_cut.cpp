@@ -28,6 +28,9 @@ void check(int num_kv_heads, const PlanOptions& options) {
     throw InvalidArgument(fmt::format("min_run_tokens is {}, must be in [0, {}]", options.min_run_tokens, 1 << 20));
   if (options.uncut_tokens < 0 || options.uncut_tokens > 1 << 20)
     throw InvalidArgument(fmt::format("uncut_tokens is {}, must be in [0, {}]", options.uncut_tokens, 1 << 20));
+  if (options.whole_unit_tokens < 0 || options.whole_unit_tokens > PlanOptions::kMaxWholeUnitTokens)
+    throw InvalidArgument(fmt::format("whole_unit_tokens is {}, must be in [0, {}]", options.whole_unit_tokens,
+                                      PlanOptions::kMaxWholeUnitTokens));
   detail::validate_tile_tokens(options.tile_tokens);
 }
 
@@ -64,9 +67,10 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
     long_row_ = SegmentCost::long_row_of(tokens * num_kv_heads, workers, least);
   }
   sum_costs();
+  const arith::WholeUnits whole(units, num_workers_, options.whole_unit_tokens);
+  const std::int32_t alike = shortest == longest ? whole.alike(longest) : 0;
   const auto cut =
-      arith::cut_step<std::int64_t>(total_cost(), shortest == longest ? longest : 0, units,
-                                    arith::WholeUnits(units, num_workers_), segment_cost_tokens_, workers, least);
+      arith::cut_step<std::int64_t>(total_cost(), alike, units, whole, segment_cost_tokens_, workers, least);
   run_tokens_ = cut.runs.base;
   longer_runs_ = cut.runs.longer;
   if (cut.segment_cost != segment_cost_tokens_) {

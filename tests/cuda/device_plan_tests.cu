@@ -27,29 +27,33 @@ struct CtaEnd {
 struct CtaPlan {
   CtaEnd ends[kEnds];
   bool has_empty_rows;
+  bool halved;
 };
 
 /// As stream_decode begins.
+template <bool kMayHalve>
 __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_constant__ StreamParams stream,
-                         CtaPlan* plans) {
+                         const __grid_constant__ pkv::arith::WholeUnits whole_halves, CtaPlan* plans) {
   __shared__ PlanShared shared;
   const int warps = static_cast<int>(blockDim.x) >> 5, cta = static_cast<int>(blockIdx.x);
   const StepRows rows(step, shared.narrow.tokens);
   CtaEnd end;
-  bool has_empty_rows;
+  bool has_empty_rows, halved = false;
   if (stream.wide) {
     const WarpPlan plan = make_wide_plan(step, stream, shared, cta);
     end = {plan.place, plan.wide_sharers};
     has_empty_rows = plan.has_empty_rows;
   } else {
-    StreamPlan<std::int32_t> plan(step, stream, rows, shared.narrow);
+    StreamPlan<std::int32_t, kMayHalve> plan(step, stream, whole_halves, rows, shared.narrow);
     plan.make();
     const auto found = plan.end(cta);
     end = {found.place, plan.sharers(found)};
     has_empty_rows = plan.has_empty_rows();
+    halved = plan.halved();
   }
   if (threadIdx.x < 32 && lane_id() <= warps) plans[cta].ends[lane_id()] = end;
   if (threadIdx.x == 0) plans[cta].has_empty_rows = has_empty_rows;
+  if (threadIdx.x == 0) plans[cta].halved = halved;
 }
 
 struct Case {
@@ -57,6 +61,7 @@ struct Case {
   int units;
   int warps;
   bool running_sums;  // of the lengths, in int64
+  bool may_halve;     // the units, of narrow plans
   pkv::PlanOptions options;
 };
 
@@ -79,6 +84,22 @@ void make_alike(Case& c, Random& random) {
       tokens = std::max(static_cast<std::int32_t>(most * static_cast<double>(random.in(900, 999)) / 1000), 1);
   }
   for (std::int32_t& length : c.lengths) length = length > 0 ? tokens : length;
+}
+
+double least_cost(const Case& c) {
+  return 1.0 * c.options.num_workers * std::max(c.options.min_run_tokens, c.options.tile_tokens);
+}
+
+std::int64_t all_tokens(const Case& c) {
+  std::int64_t tokens = 0;
+  for (const std::int32_t length : c.lengths) tokens += std::max(length, 0);
+  return tokens * c.units;
+}
+
+/// A least run with which the units are just halved, or just not.
+void aim_at_halving(Case& c, Random& random) {
+  const std::int64_t enough = (all_tokens(c) - 1) / c.options.num_workers + 1, least = enough - random.in(0, 1);
+  if (least >= c.options.tile_tokens && least <= 1 << 20) c.options.min_run_tokens = static_cast<int>(least);
 }
 
 Case random_case(Random& random) {
@@ -105,6 +126,10 @@ Case random_case(Random& random) {
   const auto units = static_cast<int>(batch) * c.units;
   if (units <= 64 && random.chance(0.3)) c.options.num_workers = units * static_cast<int>(random.in(1, 4));
   if (random.chance(0.4)) make_alike(c, random);
+  if (random.chance(0.5))
+    c.options.whole_unit_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 65535));
+  c.may_halve = random.chance(0.5) && 2 * cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
+  if (c.may_halve && random.chance(0.5)) aim_at_halving(c, random);
   return c;
 }
 
@@ -147,10 +172,15 @@ class DevicePlan : public ::testing::Test {
     stream.min_run_tokens = std::max(c.options.min_run_tokens, c.options.tile_tokens);
     stream.uncut_tokens = c.options.uncut_tokens;
     stream.wide = wide;
-    stream.whole = pkv::arith::WholeUnits(std::int64_t{step.batch} * c.units, c.options.num_workers);
+    stream.may_halve = c.may_halve;
+    stream.whole_unit_tokens = static_cast<std::uint16_t>(c.options.whole_unit_tokens);
+    const std::int64_t units = std::int64_t{step.batch} * c.units;
+    stream.whole = pkv::arith::WholeUnits(units, c.options.num_workers, c.options.whole_unit_tokens);
+    const pkv::arith::WholeUnits whole_halves(2 * units, c.options.num_workers, c.options.whole_unit_tokens);
     const auto workers = static_cast<std::size_t>(c.options.num_workers);
     EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * workers), cudaSuccess);
-    plan_all<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, plans_);
+    const auto kernel = c.may_halve ? plan_all<true> : plan_all<false>;
+    kernel<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, whole_halves, plans_);
     EXPECT_EQ(cudaGetLastError(), cudaSuccess);
     std::vector<CtaPlan> plans(workers);
     EXPECT_EQ(cudaMemcpy(plans.data(), plans_, sizeof(CtaPlan) * workers, cudaMemcpyDeviceToHost), cudaSuccess);
@@ -211,12 +241,21 @@ void expect_sharers(const Case& c, const pkv::StreamCut& cut, const std::vector<
   }
 }
 
+/// Whether short steps, and no others, have their units halved: then they are planned as so many more.
+void expect_halved(Case& c, bool wide, const std::vector<CtaPlan>& plans) {
+  const bool halved = c.may_halve && !wide && c.lengths.size() <= pkv::arith::kMostHalvedRows &&
+                      static_cast<double>(all_tokens(c)) <= least_cost(c);
+  for (const CtaPlan& plan : plans) ASSERT_EQ(plan.halved, halved);
+  if (halved) c.units *= 2;
+}
+
 /// The device's plan of a case, in 32 or 64 bits, next to the host's. Counts the CTAs that continue another's unit.
-int expect_the_hosts(const Case& c, bool wide, const std::vector<CtaPlan>& plans) {
+int expect_the_hosts(Case c, bool wide, const std::vector<CtaPlan>& plans) {
   SCOPED_TRACE(::testing::Message() << c.lengths.size() << " rows, " << c.units << " units, " << c.options.num_workers
                                     << " workers of " << c.warps << " warps, tile " << c.options.tile_tokens
                                     << ", segment cost " << c.options.segment_cost_tokens << ", longest row "
                                     << longest_row(c) << (wide ? ", wide" : ", narrow"));
+  expect_halved(c, wide, plans);
   pkv::StreamCut cut;
   cut.assign(c.units, c.lengths, c.options);
   expect_ends(c, cut, plans);
@@ -232,19 +271,22 @@ int expect_the_hosts(const Case& c, bool wide, const std::vector<CtaPlan>& plans
 
 TEST_F(DevicePlan, IsTheHosts) {
   Random random(pkv::conformance::test_seed());
-  int continued = 0, narrow_plans = 0, wide_plans = 0;
+  int continued = 0, narrow_plans = 0, wide_plans = 0, halved_plans = 0;
   for (int i = 0; i < 600; ++i) {
     SCOPED_TRACE(::testing::Message() << "PKV_TEST_SEED=" << pkv::conformance::test_seed() << ", case " << i);
     const Case c = random_case(random);
     // As the engine decides it; but what fits 32 bits fits 64 too.
     const bool wide = cost_bound(c, longest_row(c)) >= 0x1p31 || random.chance(0.3);
     ++(wide ? wide_plans : narrow_plans);
-    continued += expect_the_hosts(c, wide, plan_on_device(c, wide));
+    const std::vector<CtaPlan> plans = plan_on_device(c, wide);
+    halved_plans += plans.front().halved ? 1 : 0;
+    continued += expect_the_hosts(c, wide, plans);
     if (HasFailure()) return;
   }
   EXPECT_GT(continued, 1000) << "units that CTAs share were hardly tried";
   EXPECT_GT(narrow_plans, 50);
   EXPECT_GT(wide_plans, 50);
+  EXPECT_GT(halved_plans, 20);
   unsigned errors = 0;
   EXPECT_EQ(cudaMemcpy(&errors, errors_, sizeof(errors), cudaMemcpyDeviceToHost), cudaSuccess);
   EXPECT_EQ(errors, 0u);
@@ -257,6 +299,7 @@ TEST_F(DevicePlan, HoldsForIdleCtasPast32Bits) {
   c.units = 8;
   c.warps = 8;
   c.running_sums = false;
+  c.may_halve = false;
   c.options.tile_tokens = 16;
   c.options.num_workers = 131;
   ASSERT_LT(cost_bound(c, longest_row(c)), 0x1p31);

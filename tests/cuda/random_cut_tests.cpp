@@ -29,9 +29,10 @@ class CudaRandomCuts : public EngineTest {
     constexpr int kTiles[] = {16, 16, 32, 48, 5, 1, 128};
     PlanOptions options;
     options.tile_tokens = one_of(random_, kTiles);
-    options.num_workers = static_cast<int>(random_.in(0, 300));
+    options.num_workers = random_.chance(0.2) ? 0 : static_cast<int>(random_.in(1, 300));
     options.segment_cost_tokens = random_.chance(0.3) ? 0 : static_cast<int>(random_.in(1, 100));
     if (random_.chance(0.3)) options.uncut_tokens = static_cast<int>(random_.in(0, 300));
+    if (random_.chance(0.3)) options.whole_unit_tokens = static_cast<int>(random_.in(0, 300));
     return options;
   }
 };
@@ -49,7 +50,8 @@ TEST_F(CudaRandomCuts, AllGiveTheSame) {
                                         << d.shape.head_dim << " over " << d.shape.num_kv_heads << ", batch " << d.batch
                                         << ", pages of " << d.page_size << ", " << options.num_workers << " workers of "
                                         << max_warps << " warps, tile " << options.tile_tokens << ", segment cost "
-                                        << options.segment_cost_tokens << ", uncut " << options.uncut_tokens);
+                                        << options.segment_cost_tokens << ", uncut " << options.uncut_tokens
+                                        << ", whole unit " << options.whole_unit_tokens);
       const auto prepared = backend->prepare(problem.device_step(), Schedule::kStream, options, {});
       problem.poison_outputs();
       prepared->run(problem.device_layer(), nullptr);

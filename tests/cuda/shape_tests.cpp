@@ -3,6 +3,8 @@
 
 #include "cuda/paged_problem.hpp"
 
+#include <algorithm>
+
 namespace pkv::testing {
 
 namespace {
@@ -49,6 +51,37 @@ TEST_F(CudaShapes, EveryKernel) {
           options.splits = schedule == Schedule::kWorkqueueFused ? 60 : schedule == Schedule::kWorkqueue ? 4 : 0;
           const auto prepared = backend_->prepare(problem.host_step(), schedule, options);
           prepared->run(problem.device_layer());
+          ASSERT_EQ(problem.disagreement(), "");
+        }
+      }
+    }
+  }
+}
+
+/// More than 8 heads of a KV head: short steps take them in halves, which of an odd number differ, and others do not.
+/// One step that is prepared once sees both.
+TEST_F(CudaShapes, ShortStepsOfGroupsInHalves) {
+  for (const int group_size : {9, 12, 15, 16}) {
+    for (const int head_dim : {64, 80, 128}) {
+      Dimensions d;
+      d.shape = {.num_q_heads = 2 * group_size, .num_kv_heads = 2, .head_dim = head_dim};
+      d.dtype = d.out_dtype = head_dim == 80 ? DType::kBF16 : DType::kF16;
+      d.batch = random_.in(1, 40);
+      d.pages_per_row = 40;
+      PagedProblem problem(d, random_);
+      const auto prepared = prepare(problem.device_step());
+      // Up to 128 tokens of a KV head for each SM are short.
+      const int short_tokens = 64 * backend_->device().num_sms / static_cast<int>(d.batch);
+      for (const int most : {1, 16, short_tokens / 3, short_tokens, 3 * short_tokens, d.capacity_tokens()}) {
+        problem.draw(problem.random_lengths(std::clamp(most, 1, d.capacity_tokens())));
+        for (const bool alike : {false, true}) {
+          SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", d = " << head_dim << ", batch " << d.batch
+                                            << ", up to " << most << " tokens" << (alike ? ", alike" : ""));
+          if (alike)
+            problem.draw(
+                std::vector<std::int32_t>(static_cast<std::size_t>(d.batch), std::clamp(most, 1, d.capacity_tokens())));
+          problem.poison_outputs();
+          prepared->run(problem.device_layer(), nullptr);
           ASSERT_EQ(problem.disagreement(), "");
         }
       }

@@ -135,11 +135,33 @@ TEST(StreamCut, WorkersGetWholeRowsThatAreAlike) {
   EXPECT_GT(make_plan(Schedule::kStream, input, {.num_workers = 150}).counters().partials, 0);  // 128 would be too few
 }
 
+// With whole units 4 of 132 workers are idle. They could relieve each of the others of 33 * tokens / 132 / 33, or, of 4
+// units a worker, of 4 * tokens / 33.
+TEST(StreamCut, UnitsAreWholeWhileIdleWorkersWouldRelieveTheOthersOfLittle) {
+  const auto cuts_units = [](std::size_t rows, std::int32_t tokens, int worth) {
+    const std::vector<std::int32_t> lengths(rows, tokens);
+    const PlanOptions options{.tile_tokens = 16, .num_workers = 132, .whole_unit_tokens = worth};
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, 8, 128}, lengths, {}}, options);
+    int two_units = 0;
+    for (int w = 0; w < plan.num_workers(); ++w) two_units += plan.worker(w).size() > 1 ? 1 : 0;
+    return rows == 1 ? two_units > 0 : plan.counters().partials > 0;
+  };
+  // One row: 16 workers a unit, each of a sixteenth.
+  EXPECT_FALSE(cuts_units(1, 16 * 33 * 100, 100));
+  EXPECT_TRUE(cuts_units(1, 16 * 33 * 100 + 1, 100));
+  EXPECT_FALSE(cuts_units(1, 1 << 20, PlanOptions::kMaxWholeUnitTokens));
+  EXPECT_TRUE(cuts_units(1, 1 << 20, 0));
+  // 64 rows: 4 units a worker.
+  EXPECT_FALSE(cuts_units(64, 33 * 100 / 4, 100));
+  EXPECT_TRUE(cuts_units(64, 33 * 100 / 4 + 1, 100));
+}
+
 // Merging 33 parts takes as long as merging 64.
 TEST(StreamCut, UnitsAreSharedByWholeTurnsOfTheirMerge) {
   const std::vector<std::int32_t> lengths{100000};
   const auto parts_of_a_unit = [&](int kv_heads, int workers) {
-    const WorkPlan plan = make_plan(Schedule::kStream, {{32, kv_heads, 128}, lengths, {}}, {.num_workers = workers});
+    const PlanOptions options{.num_workers = workers, .whole_unit_tokens = PlanOptions::kMaxWholeUnitTokens};
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, kv_heads, 128}, lengths, {}}, options);
     return plan.merges().front().slots_end - plan.merges().front().slots_begin;
   };
   EXPECT_EQ(parts_of_a_unit(8, 132), 16);
@@ -244,6 +266,8 @@ TEST(StreamCut, RefusesBadInput) {
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .segment_cost_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .min_run_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .uncut_tokens = -1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .whole_unit_tokens = -1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .whole_unit_tokens = 65536}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, too_long, {.num_workers = 1}), InvalidArgument);
 }
 

@@ -96,6 +96,10 @@ void CutOptions::add_to(CLI::App& command) {
       .add_option("--uncut-tokens", plan.uncut_tokens,
                   "stream does not cut a KV head of a row of at most so many tokens")
       ->capture_default_str();
+  command
+      .add_option("--whole-unit-tokens", plan.whole_unit_tokens,
+                  "What it is worth to stream that no worker has parts of two KV heads, where rows are alike")
+      ->capture_default_str();
 }
 
 PlanOptions CutOptions::resolve(Schedule schedule, const std::optional<TraceFamily>& family) const {

@@ -183,7 +183,8 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
 ///
 /// Filling the ring and walking on are turns of one loop, so that the code that issues copies stands there once: what a
 /// short step waits for is largely instructions.
-template <class T, int kHeadDim, int kBlocks, int kStages, class Rows, class OnFilled, class OnSegment, class Probe>
+template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class Rows, class OnFilled, class OnSegment,
+          class Probe>
 __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& rows, const Place& begin,
                                            const Place& end, std::uint32_t ring, OnFilled on_filled,
                                            OnSegment on_segment, Probe& probe) {
@@ -191,7 +192,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
   std::uint32_t key_lane = 0, value_lane = 0;
   not_before(ring);
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
-  TileFeeder<kHeadDim, kStages, Rows> feeder(p, rows, begin, end, ring);
+  TileFeeder<kHeadDim, kStages, Rows, HeadCut> feeder(p, rows, begin, end, ring);
   QueryFragments<kHeadDim, kBlocks> q;
   State<kHeadDim, kBlocks> state;
   state.clear();
@@ -213,16 +214,16 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     bool last = is_last(at);
     if (!fills && !last) {
       next = {at.row, at.unit + 1, 0, at.tokens};
-      if (next.unit == p.step.num_units) {
+      if (next.unit == HeadCut::num_units(p)) {
         const Row row = rows.next(at.row);
         next = {row.row, 0, 0, row.tokens};
       }
       last = !begins_before(next.row, next.unit, end);  // whatever becomes of lengths meanwhile
       if (!last) {
         if constexpr (kEarlyQuery) {
-          load_query(next_q, p, next.row, unit_of(p, next.unit));
+          load_query(next_q, p, next.row, HeadCut::unit(p, next.unit));
         } else {
-          prefetch_query<kHeadDim>(p, next.row, unit_of(p, next.unit));
+          prefetch_query<kHeadDim>(p, next.row, HeadCut::unit(p, next.unit));
         }
       }
     }
@@ -230,7 +231,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     do {
       if (!waited && (!fills || !feeder.next_is_old())) {
         wait_for_kernel_ahead();
-        load_query(q, p, at.row, unit_of(p, at.unit));
+        load_query(q, p, at.row, HeadCut::unit(p, at.unit));
         waited = true;
       }
       const std::uint32_t tile = ring + stage * R::kStageBytes;
@@ -273,7 +274,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     if constexpr (kEarlyQuery) {
       q = next_q;
     } else {
-      load_query(q, p, at.row, unit_of(p, at.unit));
+      load_query(q, p, at.row, HeadCut::unit(p, at.unit));
     }
     token = 0;
     token_end = is_last(at) ? end.token : at.tokens;

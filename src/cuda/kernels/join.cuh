@@ -87,17 +87,17 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
 /// For the whole CTA, after a barrier. The heads of units that other CTAs share come first, each joined and published
 /// by one warp, which then arrives for it and goes on: a counter for each head, so that nothing more is waited for.
 template <class T, int kHeadDim, int kBlocks, class Probe>
-__device__ __forceinline__ void join_units(const DecodeParams& p, JoinShared& shared, const PartPlaces& places,
-                                           Probe& probe) {
+__device__ __forceinline__ void join_units(const DecodeParams& p, int heads_per_unit, JoinShared& shared,
+                                           const PartPlaces& places, Probe& probe) {
   constexpr int kPitch = 8 * kBlocks;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const int num_shared = shared.num_shared, inner = shared.num_units - num_shared;
-  const int shared_items = num_shared * p.heads_per_unit;
+  const int shared_items = num_shared * heads_per_unit;
   // Of the others, a warp takes a head, or four of them where that would take many turns.
-  const bool many = inner * p.heads_per_unit > 2 * warps;
-  const int per_unit = many ? (p.heads_per_unit + 3) / 4 : p.heads_per_unit;
+  const bool many = inner * heads_per_unit > 2 * warps;
+  const int per_unit = many ? (heads_per_unit + 3) / 4 : heads_per_unit;
   const int items = shared_items + inner * per_unit;
-  const SharedHeads heads{p.heads_per_unit, warp, warps};
+  const SharedHeads heads{heads_per_unit, warp, warps};
   const auto inner_item = [&](int item) {
     const int unit = arith::small_quotient<int>(item, per_unit);
     return UnitHead{num_shared + unit, item - unit * per_unit};

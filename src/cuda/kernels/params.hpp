@@ -112,7 +112,9 @@ struct StreamParams {
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
   int uncut_tokens = 0;
-  bool wide = false;  ///< costs may reach 2^31
+  bool wide = false;       ///< costs may reach 2^31
+  bool may_halve = false;  ///< of a short step, each unit may be two, of half the heads
+  std::uint16_t whole_unit_tokens = 0;
 };
 
 /// A segment of a listed plan.

@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
     const ListedSegment segment = list.segments[s];
     const int tokens = row_tokens(p.step, segment.row);
     const int unit_index = segment.kv_head * p.chunks + chunk;
-    const Unit unit = unit_of(p, unit_index);
+    const Unit unit = HeadCut<false>::unit(p, unit_index);
     const int first_tile = segment.token_begin / kTileTokens;
     const int tiles = (segment.token_end + kTileTokens - 1) / kTileTokens - first_tile;
     const arith::Runs<int> runs(tiles, list.warps, 1);
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
     const Place begin{segment.row, unit_index, edge(warp), tokens},
         end{segment.row, unit_index, edge(warp + 1), tokens};
     if (begin.token != end.token) {
-      attend_run<T, kHeadDim, kBlocks, kStages>(
+      attend_run<T, kHeadDim, kBlocks, kStages, HeadCut<false>>(
           p, OneRow(), begin, end, ring, [] {},
           [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
             store_part<kHeadDim>(places.head(warp), max_sum[warp][0], state, unit.heads);
@@ -205,7 +205,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   const int chunk = rest % p.chunks, merge = rest / p.chunks;
   if (merge >= list.count) return;
   const ListedMerge m = list.merges[list.first + merge];
-  const Unit unit = unit_of(p, m.kv_head * p.chunks + chunk);
+  const Unit unit = HeadCut<false>::unit(p, m.kv_head * p.chunks + chunk);
   if (g >= unit.heads) return;
   const ListedRange all{m.slots_begin, m.slots_end - m.slots_begin, 1};
   HeadPart<kHeadDim> part[1];

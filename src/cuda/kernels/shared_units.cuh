@@ -51,6 +51,7 @@ struct JoinShared {
 
 /// Lists the units to be joined; by one warp, while its first loads are under way. Lane w of `place` is where the run
 /// of warp w begins; of lanes 0 and `warps` come the sharers of the units that the CTA's run continues and leaves.
+template <class HeadCut>
 __device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& shared, const Place& place,
                                            const Sharers& sharers, int warps) {
   const auto of_lane = [&](int value, int lane) { return __shfl_sync(kAllLanes, value, lane); };
@@ -78,7 +79,7 @@ __device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& sh
   const int first_row = of_lane(place.row, 0), first_unit = of_lane(place.unit, 0);
   if (continued ? !continues : (tails >> lane & 1) == 0) return;
   const unsigned later = tails & (~1u << lane);
-  const Unit unit = unit_of(p, continued ? first_unit : end.unit);
+  const Unit unit = HeadCut::unit(p, continued ? first_unit : end.unit);
   JoinUnit joined{continued ? first_row : end.row, unit.first_head, unit.heads, from_before, -1, before, {}, 0};
   if (!continued) {
     joined.parts = 1u << lane | (heads & (~1u << lane) & through_first(later));

@@ -91,11 +91,28 @@ struct Unit {
   int first_head;
   int heads;
 };
-__device__ __forceinline__ Unit unit_of(const DecodeParams& p, int unit) {
-  if (p.chunks == 1) return {unit, unit * p.group_size, p.group_size};
-  const int kv_head = unit / p.chunks;
-  const int first = (unit - kv_head * p.chunks) * p.heads_per_unit;
-  return {kv_head, kv_head * p.group_size + first, min(p.heads_per_unit, p.group_size - first)};
-}
+
+/// How the query heads of a KV head are cut into units: as the host has it, or each of its units in two halves, where a
+/// group is one unit.
+template <bool kHalved>
+struct HeadCut {
+  /// Of a row.
+  __device__ __forceinline__ static int num_units(const DecodeParams& p) {
+    return kHalved ? 2 * p.step.num_units : p.step.num_units;
+  }
+  __device__ __forceinline__ static int heads_per_unit(const DecodeParams& p) {
+    return kHalved ? (p.heads_per_unit + 1) / 2 : p.heads_per_unit;
+  }
+  __device__ __forceinline__ static int kv_head(const DecodeParams& p, int unit) {
+    if (kHalved) return unit / 2;
+    return p.chunks == 1 ? unit : unit / p.chunks;
+  }
+  __device__ __forceinline__ static Unit unit(const DecodeParams& p, int index) {
+    if (!kHalved && p.chunks == 1) return {index, index * p.group_size, p.group_size};
+    const int head = kv_head(p, index);
+    const int first = (index - head * (kHalved ? 2 : p.chunks)) * heads_per_unit(p);
+    return {head, head * p.group_size + first, min(heads_per_unit(p), p.group_size - first)};
+  }
+};
 
 }  // namespace pkv::cuda

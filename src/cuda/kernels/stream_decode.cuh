@@ -12,35 +12,18 @@
 
 namespace pkv::cuda {
 
-template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
-__global__ void __launch_bounds__(kMaxWarps * 32, 1)
-    stream_decode(const __grid_constant__ typename Probe::template With<StreamParams> stream,
-                  const __grid_constant__ DecodeParams p) {
+/// What is left of a warp's life, once it knows where the runs of its CTA begin and end. sharers() is asked while the
+/// first loads are under way.
+template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class SharersOf, class Probe>
+__device__ __forceinline__ void attend_and_join(const DecodeParams& p, const StepRows& rows, const WarpPlan& plan,
+                                                SharersOf sharers, unsigned char* rings, JoinShared& shared,
+                                                Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
-  extern __shared__ __align__(1024) unsigned char dynamic_shared[];
-  __shared__ PlanShared plan_shared;
-  __shared__ JoinShared shared;
-  Probe probe(stream);
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
-  const int cta = static_cast<int>(blockIdx.x);
-  const PartPlaces places{reinterpret_cast<float*>(dynamic_shared), R::kBytes / 4, warps * (R::kBytes / 4),
-                          p.heads_per_unit * kPartPitch<kHeadDim>};
-  if (const int line = cta * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x); line < p.step.prefetch_lines)
-    prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
-
-  const StepRows rows(p.step, plan_shared.narrow.tokens);
-  StreamPlan<std::int32_t> plan(p.step, stream, rows, plan_shared.narrow);
-  StreamPlan<std::int32_t>::End own_end{};
-  WarpPlan warp_plan;
-  if (__builtin_expect(stream.wide, 0)) {
-    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta);
-  } else {
-    plan.make();
-    own_end = plan.end(cta);
-    warp_plan = {own_end.place, plan.has_empty_rows(), {0, 0}};
-  }
+  const PartPlaces places{reinterpret_cast<float*>(rings), R::kBytes / 4, warps * (R::kBytes / 4),
+                          HeadCut::heads_per_unit(p) * kPartPitch<kHeadDim>};
   const auto place_of = [&](int w) {
-    const Place& place = warp_plan.place;
+    const Place& place = plan.place;
     return Place{__shfl_sync(kAllLanes, place.row, w), __shfl_sync(kAllLanes, place.unit, w),
                  __shfl_sync(kAllLanes, place.token, w), __shfl_sync(kAllLanes, place.tokens, w)};
   };
@@ -48,15 +31,15 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   probe.stamp(CudaStampKind::kPlanned);
   const auto prepare_join = [&] {
     if (warp != 0) return;
-    Sharers sharers{0, 0};
-    if (lane_id() == 0 || lane_id() == warps) sharers = stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end);
-    list_units(p, shared, warp_plan.place, sharers, warps);
+    Sharers of_ends{0, 0};
+    if (lane_id() == 0 || lane_id() == warps) of_ends = sharers();
+    list_units<HeadCut>(p, shared, plan.place, of_ends, warps);
   };
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
-    attend_run<T, kHeadDim, kBlocks, kStages>(
-        p, rows, begin, end, shared_address(dynamic_shared + warp * R::kBytes), prepare_join,
+    attend_run<T, kHeadDim, kBlocks, kStages, HeadCut>(
+        p, rows, begin, end, shared_address(rings + warp * R::kBytes), prepare_join,
         [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
-          const Unit unit = unit_of(p, at.unit);
+          const Unit unit = HeadCut::unit(p, at.unit);
           if (at.token == 0 && token_end == at.tokens) {
             write_state<T>(p, state, at.row, unit);
           } else {
@@ -73,9 +56,51 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   }
   probe.stamp(CudaStampKind::kArrived);
   __syncthreads();
-  join_units<T, kHeadDim, kBlocks>(p, shared, places, probe);
-  if (warp_plan.has_empty_rows)
+  join_units<T, kHeadDim, kBlocks>(p, HeadCut::heads_per_unit(p), shared, places, probe);
+}
+
+template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
+__global__ void __launch_bounds__(kMaxWarps * 32, 1)
+    stream_decode(const __grid_constant__ typename Probe::template With<StreamParams> stream,
+                  const __grid_constant__ DecodeParams p, const __grid_constant__ arith::WholeUnits whole_halves) {
+  extern __shared__ __align__(1024) unsigned char dynamic_shared[];
+  __shared__ PlanShared plan_shared;
+  __shared__ JoinShared join_shared;
+  Probe probe(stream);
+  const int cta = static_cast<int>(blockIdx.x);
+  if (const int line = cta * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x); line < p.step.prefetch_lines)
+    prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
+
+  constexpr bool kMayHalve = kBlocks > 1;
+  const StepRows rows(p.step, plan_shared.narrow.tokens);
+  using Plan = StreamPlan<std::int32_t, kMayHalve>;
+  Plan plan(p.step, stream, whole_halves, rows, plan_shared.narrow);
+  typename Plan::End own_end{};
+  WarpPlan warp_plan;
+  if (__builtin_expect(stream.wide, 0)) {
+    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta);
+  } else {
+    plan.make();
+    own_end = plan.end(cta);
+    warp_plan = {own_end.place, plan.has_empty_rows(), {0, 0}};
+  }
+  const auto attend_and_join_of = [&]<int kUnitBlocks, class Cut>(Cut) {
+    attend_and_join<T, kHeadDim, kUnitBlocks, kStages, Cut>(
+        p, rows, warp_plan, [&] { return stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end); },
+        dynamic_shared, join_shared, probe);
+  };
+  int halved = plan.halved() ? 1 : 0;
+  if (kMayHalve) not_before(halved);
+  if (halved == 0) attend_and_join_of.template operator()<kBlocks>(HeadCut<false>());
+  if constexpr (kMayHalve) {
+    // As if it might come after the other, not in its place: so its code does, and leaves that of most steps as it was.
+    not_before(halved);
+    if (halved != 0) attend_and_join_of.template operator()<(kBlocks + 1) / 2>(HeadCut<kMayHalve>());
+  }
+  if (warp_plan.has_empty_rows) {
+    const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
     write_empty_rows<T, kHeadDim>(p, cta * warps + warp, static_cast<int>(gridDim.x) * warps);
+  }
 }
 
 }  // namespace pkv::cuda

@@ -15,21 +15,22 @@ struct Sharers {
   int count;  ///< 0: there is no such unit
 };
 
-/// A plan in 32 or 64 bits: see arith/stream.hpp.
-template <class Int>
+/// A plan in 32 or 64 bits: see arith/stream.hpp. kMayHalve: of a short step, every unit may be two.
+template <class Int, bool kMayHalve = false>
 class StreamPlan {
   using SegmentCost = arith::SegmentCost<Int>;
   using CostedRow = pkv::cuda::CostedRow<Int>;
-  static_assert(SegmentCost::kMostRows == kWarpRows);
+  static_assert(SegmentCost::kMostRows == kWarpRows && arith::kMostHalvedRows == kWarpRows);
 
  public:
   using Shared = typename ManyRows<Int>::Shared;
 
   /// `shared` is used where there are more rows than a warp holds.
-  __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream, const StepRows& rows,
-                                        Shared& shared)
+  __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream,
+                                        const arith::WholeUnits& whole_halves, const StepRows& rows, Shared& shared)
       : step_(step),
         stream_(stream),
+        whole_halves_(whole_halves),
         rows_(rows),
         shared_(shared),
         tile_(static_cast<Int>(stream.tile_tokens.value)),
@@ -48,17 +49,22 @@ class StreamPlan {
       rows_alike = sum_in_warp();
     }
     has_empty_rows_ = rows_alike.live < step_.batch;
+    int tokens = whole().alike(rows_alike.tokens);
+    not_before(tokens);  // else the code after it stands there twice
     const arith::StepCut<Int> cut =
         rows_alike.live == step_.batch || rows_alike.tokens == 0
-            ? arith::cut_step<Int>(total_, rows_alike.tokens, step_.batch * step_.num_units, stream_.whole,
-                                   segment_cost_.tokens, stream_.workers, static_cast<Int>(stream_.min_run_tokens))
-            : cut_some_rows(total_, rows_alike, step_, stream_);
+            ? arith::cut_step<Int>(total_, tokens, step_.batch * num_units(), whole(), segment_cost_.tokens,
+                                   stream_.workers, static_cast<Int>(stream_.min_run_tokens))
+            : cut_some_rows(total_, rows_alike, num_units(), stream_);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_.tokens) resum(cut.segment_cost, rows_alike.tokens);
   }
 
   /// Whether there are rows without tokens. The same for the whole CTA.
   [[nodiscard]] __device__ __forceinline__ bool has_empty_rows() const { return has_empty_rows_; }
+
+  /// Whether every unit is two. The same for all CTAs.
+  [[nodiscard]] __device__ __forceinline__ bool halved() const { return kMayHalve && halved_; }
 
   /// Where the run of warp `lane` of a CTA begins; from lane `warps` on, where the CTA's run ends.
   struct End {
@@ -78,7 +84,7 @@ class StreamPlan {
     End end{{row.row, unit.head, static_cast<int>(unit.tile * tile_), row.tokens},
             row.before + unit.head * (row.tokens + segment_cost_.of(row.tokens))};
     const Row next = rows_.next(row.row);
-    if (unit.head == step_.num_units) end.place = {next.row, 0, 0, next.tokens};  // nearer than its row's last tile
+    if (unit.head == num_units()) end.place = {next.row, 0, 0, next.tokens};  // nearer than its row's last tile
     if (past_end) end.place = {step_.batch, 0, 0, 0};
     return end;
   }
@@ -98,6 +104,13 @@ class StreamPlan {
   }
 
  private:
+  [[nodiscard]] __device__ __forceinline__ int num_units() const {
+    return halved() ? 2 * step_.num_units : step_.num_units;
+  }
+  [[nodiscard]] __device__ __forceinline__ const arith::WholeUnits& whole() const {
+    return halved() ? whole_halves_ : stream_.whole;
+  }
+
   /// Whether all rows have equally many tokens: then there is nothing to sum up or to search.
   __device__ __forceinline__ bool is_even(const Alike& alike) const {
     return alike.tokens > 0 && alike.live == step_.batch;
@@ -119,13 +132,20 @@ class StreamPlan {
       alike = {rows_.alike(), rows_.num_live()};
       own = rows_.own_tokens();
     }
+    if constexpr (kMayHalve) {
+      const Int tokens = alike.tokens > 0 ? alike.tokens * alike.live : sum_of_lanes<Int>(own);
+      // By a vote, so that the compiler knows that all lanes agree.
+      halved_ = __any_sync(kAllLanes, stream_.may_halve &&
+                                          arith::halves_units<Int>(tokens * step_.num_units, stream_.workers,
+                                                                   static_cast<Int>(stream_.min_run_tokens))) != 0;
+    }
     if (is_even(alike)) {
       even_tokens_ = alike.tokens;
-      total_ = step_.batch * arith::row_cost<Int>(even_tokens_, step_.num_units, segment_cost_.tokens);
+      total_ = step_.batch * arith::row_cost<Int>(even_tokens_, num_units(), segment_cost_.tokens);
       return alike;
     }
     if (alike.tokens == 0) {
-      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes<Int>(own) * step_.num_units, stream_.workers,
+      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes<Int>(own) * num_units(), stream_.workers,
                                                         static_cast<Int>(stream_.min_run_tokens));
     }
     Int mine = own_cost(0);
@@ -141,22 +161,21 @@ class StreamPlan {
   }
 
   __device__ __forceinline__ Int own_cost(int j) const {
-    return arith::row_cost<Int>(rows_.own_tokens(j), step_.num_units, segment_cost_.of(rows_.own_tokens(j)));
+    return arith::row_cost<Int>(rows_.own_tokens(j), num_units(), segment_cost_.of(rows_.own_tokens(j)));
   }
 
   /// Of rows that are alike but for empty ones.
-  __device__ __noinline__ static arith::StepCut<Int> cut_some_rows(Int total, const Alike& alike,
-                                                                   const StepParams& step, const StreamParams& stream) {
-    const std::int64_t units = std::int64_t{alike.live} * step.num_units;
-    return arith::cut_step<Int>(total, alike.tokens, static_cast<Int>(units),
-                                arith::WholeUnits(units, stream.workers.value), stream.segment_cost_tokens,
-                                stream.workers, static_cast<Int>(stream.min_run_tokens));
+  __device__ __noinline__ static arith::StepCut<Int> cut_some_rows(Int total, const Alike& alike, int num_units,
+                                                                   const StreamParams& stream) {
+    const std::int64_t units = std::int64_t{alike.live} * num_units;
+    const arith::WholeUnits whole(units, stream.workers.value, stream.whole_unit_tokens);
+    return arith::cut_step<Int>(total, whole.alike<Int>(alike.tokens), static_cast<Int>(units), whole,
+                                stream.segment_cost_tokens, stream.workers, static_cast<Int>(stream.min_run_tokens));
   }
 
   /// Of rows that are alike, once their segments' constant is another.
   __device__ __forceinline__ void resum(Int segment_cost, int tokens) {
-    const Int before = step_.num_units * (tokens + segment_cost_.tokens),
-              after = step_.num_units * (tokens + segment_cost);
+    const Int before = num_units() * (tokens + segment_cost_.tokens), after = num_units() * (tokens + segment_cost);
     segment_cost_.tokens = segment_cost;
     total_ = ctas_.total;
     if (even_tokens_ > 0) return;
@@ -173,7 +192,7 @@ class StreamPlan {
   /// or before it, which is not empty, for the next one begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
     if (even_tokens_ > 0) {
-      const Int cost = arith::row_cost<Int>(even_tokens_, step_.num_units, segment_cost_.tokens);
+      const Int cost = arith::row_cost<Int>(even_tokens_, num_units(), segment_cost_.tokens);
       const Int row = arith::small_quotient<Int>(at, cost);
       return {static_cast<int>(row), even_tokens_, row * cost};
     }
@@ -194,7 +213,7 @@ class StreamPlan {
       for (int j = 1; j < kLaneRows; ++j) {
         const int tokens = __shfl_sync(kAllLanes, rows_.own_tokens(j), lane);
         const Int after =
-            found.before + arith::row_cost<Int>(found.tokens, step_.num_units, segment_cost_.of(found.tokens));
+            found.before + arith::row_cost<Int>(found.tokens, num_units(), segment_cost_.of(found.tokens));
         if (found.row == lane * kLaneRows + j - 1 && after <= at) found = {found.row + 1, tokens, after};
       }
     }
@@ -203,6 +222,7 @@ class StreamPlan {
 
   const StepParams& step_;
   const StreamParams& stream_;
+  const arith::WholeUnits& whole_halves_;
   const StepRows& rows_;
   Shared& shared_;
   Int tile_;
@@ -210,6 +230,7 @@ class StreamPlan {
   Int total_ = 0;
   arith::Runs<Int> ctas_;
   bool has_empty_rows_ = false;
+  bool halved_ = false;
   int even_tokens_ = 0;      // of every row, if all have as many
   Int before_ = 0;           // of this lane's rows, if a warp holds all
   int rows_per_thread_ = 1;  // if not

@@ -47,7 +47,7 @@ struct Ring {
 };
 
 /// `Rows` has next(row): the next Row of the step, and kOneUnit: whether runs lie within a unit.
-template <int kHeadDim, int kStages, class Rows>
+template <int kHeadDim, int kStages, class Rows, class HeadCut>
 class TileFeeder {
   using R = Ring<kHeadDim, kStages>;
 
@@ -127,7 +127,7 @@ class TileFeeder {
     tile_ = current_.first;
     if (current_.stop == 0) return;
     const std::int64_t page = page_of(p_.step, entry_);
-    const int kv_head = p_.chunks == 1 ? current_.unit : current_.unit / p_.chunks;
+    const int kv_head = HeadCut::kv_head(p_, current_.unit);
     const auto at = [&](const PagedParams& from) {
       return from.data + page * from.page_bytes + std::int64_t{slot_} * from.token_bytes + kv_head * from.head_bytes;
     };
@@ -139,7 +139,7 @@ class TileFeeder {
     bool live = next_.first * kTileTokens < (at_end ? end_.token : current_.tokens);
     if (!live && !at_end) {
       next_.first = 0;
-      if (++next_.unit == p_.step.num_units) {
+      if (++next_.unit == HeadCut::num_units(p_)) {
         const Row row = rows_.next(next_.row);
         next_ = {row.row, 0, row.tokens, 0, 0};
       }

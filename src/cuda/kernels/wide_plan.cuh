@@ -17,7 +17,7 @@ struct WarpPlan {
 static __device__ __noinline__ WarpPlan make_wide_plan(const StepParams& step, const StreamParams& stream,
                                                        PlanShared& shared, int cta) {
   const StepRows rows(step, shared.wide.tokens);
-  StreamPlan<std::int64_t> plan(step, stream, rows, shared.wide);
+  StreamPlan<std::int64_t> plan(step, stream, stream.whole, rows, shared.wide);
   plan.make();
   const auto end = plan.end(cta);
   return {end.place, plan.has_empty_rows(), plan.sharers(end)};

@@ -20,25 +20,41 @@ PKV_HOST_DEVICE constexpr Int row_cost(Int tokens, Int heads, Int segment_cost) 
   return tokens > 0 ? heads * (tokens + segment_cost) : 0;
 }
 
-/// How many workers a unit gets, or units a worker, in a step whose units all cost the same: neither where whole
-/// numbers would leave more than a sixteenth of the workers idle. Then nobody has partial results of two units.
+/// How many workers a unit gets, or units a worker, in a step whose units all cost the same. Then nobody has partial
+/// results of two units. Whole numbers leave workers idle, which is worth it where these are no more than a sixteenth,
+/// and would have relieved each of the others of no more than `most_relief` tokens.
 struct WholeUnits {
-  Divisor workers_per_unit;  ///< where shares_units
-  std::int32_t units_per_worker = 0;
-  bool shares_units = false;
+  Divisor workers_per_unit;           ///< where units_per_worker is 0
+  std::int32_t units_per_worker = 0;  ///< or 0
+  std::int32_t most_tokens = 0;       ///< units of more are cut as if they differed
 
   WholeUnits() = default;
-  PKV_HOST_DEVICE constexpr WholeUnits(std::int64_t units, std::int64_t workers) {
+  PKV_HOST_DEVICE constexpr WholeUnits(std::int64_t units, std::int64_t workers, std::int64_t most_relief) {
     if (units <= 0 || units > 1 << 20) return;
     std::int64_t each = workers >= units ? workers / units : (units + workers - 1) / workers;
     if (workers >= units) {
       // Parts of a unit are merged 32 at a time: a few more would take as long as another 32.
       if (const std::int64_t turns = each - each % 32; turns > 0 && 16 * turns * units >= 15 * workers) each = turns;
-      shares_units = 16 * each * units >= 15 * workers;
-      if (shares_units) workers_per_unit = Divisor(each);
+      if (16 * each * units < 15 * workers) return;
+      workers_per_unit = Divisor(each);
+      set_most_tokens(most_relief * workers * each, workers - each * units);
     } else if (units % each == 0 && 16 * (units / each) >= 15 * workers) {
       units_per_worker = static_cast<std::int32_t>(each);
+      set_most_tokens(most_relief * workers / each, workers - units / each);
     }
+  }
+
+  /// For cut_step(): `tokens` of every unit, or 0 where the units are cut as if they differed.
+  template <class Int>
+  [[nodiscard]] PKV_HOST_DEVICE constexpr Int alike(Int tokens) const {
+    return tokens > static_cast<Int>(most_tokens) ? 0 : tokens;
+  }
+
+ private:
+  PKV_HOST_DEVICE constexpr void set_most_tokens(std::int64_t relief, std::int64_t idle) {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    const std::int64_t most = idle > 0 ? relief / idle : kMost;
+    most_tokens = static_cast<std::int32_t>(most < kMost ? most : kMost);
   }
 };
 
@@ -106,6 +122,15 @@ struct SegmentCost {
   }
 };
 
+/// Whether a step is so short that not every worker would get more than the least run. Units of many query heads are
+/// then two, of half the heads each: K and V are read twice, but at about the same time, and a worker has half as much
+/// to join and to merge. Of steps of at most kMostHalvedRows rows.
+inline constexpr int kMostHalvedRows = 128;
+template <class Int>
+PKV_HOST_DEVICE constexpr bool halves_units(Int all_tokens, const Divisor& workers, Int least) {
+  return all_tokens <= static_cast<Int>(workers.value) * least;
+}
+
 /// The runs of a step, and the constant of its segments.
 template <class Int>
 struct StepCut {
@@ -113,14 +138,14 @@ struct StepCut {
   Int segment_cost = 0;
 };
 
-/// `tokens`: of every row that is not empty, if they are all alike; else 0. `total`: the step's cost with this
-/// constant.
+/// `tokens`: whole.alike() of those of every row that is not empty, if they are all alike; else 0. `total`: the step's
+/// cost with this constant.
 template <class Int>
 PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units, const WholeUnits& whole,
                                                 Int segment_cost, const Divisor& workers, Int least) {
   if (tokens > 0 && whole.units_per_worker > 0)
     return {Runs<Int>::exact(total, static_cast<Int>(whole.units_per_worker) * (tokens + segment_cost)), segment_cost};
-  if (tokens > 0 && whole.shares_units) {
+  if (tokens > 0) {
     // The least constant that lets every unit begin with a worker.
     const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
     const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
