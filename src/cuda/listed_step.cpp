@@ -13,9 +13,9 @@ namespace pkv::cuda {
 namespace {
 
 constexpr int kMergeThreads = 256;
-/// Parts that a warp merges without groups, of several heads at a time, and of one as many again: what takes three
-/// turns of its loads is as long as a group's turn, the arrival and a last turn.
-constexpr int kUngrouped = 24;
+/// Parts that a warp merges without groups, where it has so many heads: about two turns of its ring, which are as long
+/// as a group's turn, the arrival and a last turn (measured: docs/design/cuda-engine.md).
+constexpr int ungrouped(int heads) { return heads == 1 ? 32 : heads == 2 ? 24 : 16; }
 constexpr int kMergeGroup = 8;
 
 /// A plan as the kernels take it.
@@ -46,9 +46,9 @@ std::vector<std::int32_t> order_workers(const WorkPlan& plan, std::int64_t resid
   return workers;
 }
 
-/// `resident`: workers that run at once. Merges of more than `ungrouped` parts are done in two turns, the first by
-/// groups of neighbours.
-Lists make_lists(const WorkPlan& plan, std::int64_t resident, int ungrouped) {
+/// `resident`: workers that run at once. Merges of more than `most_parts` are done in two turns, the first by groups of
+/// neighbours.
+Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
   struct PartOf {
     std::int32_t merge = -1;
     std::int32_t part = 0;
@@ -62,7 +62,7 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int ungrouped) {
       of_slot[static_cast<std::size_t>(slot)] = of;
       ++of.part;
     }
-    lists.merges.push_back({m.row, m.kv_head, m.slots_begin, m.slots_end, parts > ungrouped ? kMergeGroup : parts});
+    lists.merges.push_back({m.row, m.kv_head, m.slots_begin, m.slots_end, parts > most_parts ? kMergeGroup : parts});
   }
   std::vector<bool> merges(static_cast<std::size_t>(plan.num_workers()), false);
   for (const Launch& launch : plan.launches())
@@ -93,6 +93,17 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int ungrouped) {
   return lists;
 }
 
+/// A short step takes groups of more than 8 heads in halves, as `stream` does.
+GroupCut cut_group(const CudaContext& context, const WorkPlan& plan, int max_blocks) {
+  const GroupCut whole = GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), max_blocks);
+  if (whole.blocks == 1 || whole.chunks > 1) return whole;
+  constexpr std::int64_t kLeastRun = kMaxWarps * 16;
+  const std::int64_t tokens = plan.counters().kv_tokens * plan.num_kv_heads();
+  return arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kLeastRun)
+             ? GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), 1)
+             : whole;
+}
+
 ExecutedCounters counters_of(const WorkPlan& plan) {
   const PlanCounters& c = plan.counters();
   return {c.launches,
@@ -110,7 +121,7 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
                        const DecodeKernels& kernels)
     : context_(std::move(context)),
       step_(step),
-      group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
+      group_(cut_group(*context_, plan, kernels.max_blocks)),
       decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, kListedWarps)),
       merge_(kernels.merge[group_.blocks - 1]),
       on_device_(context_, step, group_),
@@ -121,13 +132,13 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
 }
 
 void ListedStep::upload(const WorkPlan& plan) {
-  const int ungrouped = group_.heads_per_unit > decode_.warps ? kUngrouped : 2 * kUngrouped;
+  const int of_warp = (group_.heads_per_unit + decode_.warps - 1) / decode_.warps;
   // The driver is asked only where the answer matters: planning is timed.
   const bool a_launch_merges = std::any_of(launches_.begin(), launches_.end(), [](const Launch& launch) {
     return launch.kind == Launch::Kind::kDecodeMerge;
   });
   const std::int64_t resident = a_launch_merges ? context_->resident_ctas(decode_) / group_.chunks : 0;
-  const auto [segments, offsets, merges] = make_lists(plan, resident, ungrouped);
+  const auto [segments, offsets, merges] = make_lists(plan, resident, ungrouped(of_warp));
   const std::vector<std::int32_t>& slots = plan.parts().merge_slots;
 
   Staging staging;

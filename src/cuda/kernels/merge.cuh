@@ -12,7 +12,6 @@ namespace pkv::cuda {
 template <int kHeadDim, int kPitch>
 class SharedParts {
  public:
-  static constexpr bool kInLoop = false;
   static constexpr int kInFlight = 32;
   __device__ __forceinline__ SharedParts(const PartialsParams& partials, int slot, bool has_begin, int g)
       : partials_(partials), begin_(std::int64_t{slot} * kPitch + g), of_begin_(has_begin ? kOfBegin : 0) {}

@@ -126,8 +126,7 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
 /// Adds up `count` parts, of kHeads heads at once, each `next_head` after the one before. Who comes last does this
 /// alone while everybody waits, and cold, so it should be few instructions. `Parts` has batch(first), for the parts
 /// from `first` on, and of these, for the first head, max_sum(k) and acc(k): the lane's first dimension. A batch
-/// has kInFlight vectors of a lane, whose loads are in flight together. kInLoop: this is done in a loop, where what is
-/// loaded under a condition would else hold its registers from turn to turn.
+/// has kInFlight vectors of a lane, whose loads are in flight together.
 template <int kHeadDim, int kHeads, class Parts>
 __device__ __forceinline__ void combine(HeadPart<kHeadDim> (&total)[kHeads], int count, Parts parts, int next_head) {
   using Part = HeadPart<kHeadDim>;
@@ -152,14 +151,6 @@ __device__ __forceinline__ void combine(HeadPart<kHeadDim> (&total)[kHeads], int
     }
     const float2 max_sum = weighs ? __ldcg(own) : make_float2(kLowest, 0.0f);
     float4 x[kBatch][kHeads][Part::kVectors];
-    if constexpr (Parts::kInLoop) {
-#pragma unroll
-      for (int k = 0; k < kBatch; ++k)
-#pragma unroll
-        for (int h = 0; h < kHeads; ++h)
-#pragma unroll
-          for (int v = 0; v < Part::kVectors; ++v) x[k][h][v] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-    }
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
       if (k % 8 == 0 && k >= left) break;

@@ -3,7 +3,7 @@
 // Plans that the host has listed: the schedules of the study, and any other. A worker is a CTA, whose warps share each
 // of its segments; merges are done by whoever writes the last partial, or by a launch of their own.
 
-#include "join.cuh"
+#include "listed_merge.cuh"
 
 namespace pkv::cuda {
 
@@ -12,112 +12,6 @@ struct OneRow {
   static constexpr bool kOneUnit = true;
   __device__ __forceinline__ static Row next(int row) { return {row + 1, 0}; }
 };
-
-/// Parts of a merge: places in its list of slots.
-struct ListedRange {
-  int begin;
-  int count;
-  int step;
-};
-
-/// The parts of a head of a merge, for combine(). kByLanes: each lane looks up the slot of one of 32, so that batches
-/// after the first need not wait for theirs; where code may be divergent, each part then costs more instructions.
-template <int kHeadDim, int kPitch, bool kByLanes>
-class ListedParts {
- public:
-  static constexpr bool kInLoop = kByLanes;
-  static constexpr int kInFlight = kByLanes ? 16 : 32;  // what registers there are for
-  __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
-                                         const ListedRange& range, int chunk, int g)
-      : partials_(partials), list_(list), range_(range), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
-  __device__ __forceinline__ void batch(int first) {
-    first_ = first;
-    if (kByLanes && first % 32 == 0) own_slot_ = slot(first + lane_id());
-  }
-  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
-  [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
-    return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
-  }
-
- private:
-  [[nodiscard]] __device__ __forceinline__ int slot(int part) const {
-    return list_.merge_slots[range_.begin + min(part, range_.count - 1) * range_.step];
-  }
-  /// By all lanes together.
-  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
-    const int at = kByLanes ? __shfl_sync(kAllLanes, own_slot_, (first_ + k) % 32) : slot(first_ + k);
-    return begin_ + std::int64_t{at} * kPitch;
-  }
-
-  const PartialsParams& partials_;
-  const ListParams& list_;
-  const ListedRange& range_;
-  std::int64_t begin_;
-  int first_ = 0;
-  int own_slot_ = 0;
-};
-
-/// Of head g of a merge, and of the one `next_head` after it unless that is 0, combines the parts of `range`, and
-/// writes the result, or, of a group, puts it in place of the group's first part.
-template <class T, int kHeadDim, int kBlocks, int kHeads>
-__device__ __forceinline__ void merge_heads(const DecodeParams& p, const ListParams& list, const ListedRange& range,
-                                            bool of_group, int row, const Unit& unit, int chunk, int g, int next_head) {
-  HeadPart<kHeadDim> part[kHeads];
-  combine<kHeadDim>(part, range.count, ListedParts<kHeadDim, 8 * kBlocks, true>(p.partials, list, range, chunk, g),
-                    next_head);
-  const std::int64_t group = std::int64_t{chunk} * list.num_slots + list.merge_slots[range.begin];
-#pragma unroll
-  for (int h = 0; h < kHeads; ++h) {
-    if (h > 0 && next_head == 0) break;
-    const int head = g + h * next_head;
-    if (of_group) {
-      publish<kHeadDim>(p.partials, group * (8 * kBlocks) + head, part[h]);
-    } else {
-      write_head<T>(p, part[h], row, unit.first_head + head);
-    }
-  }
-}
-
-/// A warp arrives for its heads of a part, and merges those for which it is the last, two at a time where it has
-/// several. A counter for each head: no warp waits for another, and tasks that end late share the merging.
-template <class T, int kHeadDim, int kBlocks, class Probe>
-__device__ __forceinline__ void merge_last(const DecodeParams& p, const ListParams& list, const ListedSegment& segment,
-                                           int chunk, const Unit& unit, int warp, int warps, Probe& probe) {
-  const ListedMerge m = list.merges[segment.merge];
-  // Lane i arrives for the i-th of this warp's heads.
-  const auto arrive = [&](bool arrives, std::int64_t counters, int count) {
-    unsigned* const own = p.partials.arrivals + counters * (8 * kBlocks) + warp + lane_id() * warps;
-    return __ballot_sync(kAllLanes, arrives && arrive_last(own, count));
-  };
-  __syncwarp();
-  ListedRange range{segment.group_begin, segment.group_parts, 1};
-  bool of_group = m.group_parts < m.slots_end - m.slots_begin;
-  unsigned last = arrive(warp + lane_id() * warps < unit.heads,
-                         std::int64_t{chunk} * list.num_slots + segment.group_slot, range.count);
-#pragma unroll 1
-  while (last != 0) {
-#pragma unroll 1
-    for (unsigned todo = last; todo != 0;) {
-      const int i = __ffs(static_cast<int>(todo)) - 1, g = warp + i * warps;
-      if (unit.heads > warps) {
-        const bool two = (todo >> i & 2) != 0;
-        merge_heads<T, kHeadDim, kBlocks, 2>(p, list, range, of_group, m.row, unit, chunk, g, two ? warps : 0);
-        todo &= ~((two ? 3u : 1u) << i);
-      } else {
-        merge_heads<T, kHeadDim, kBlocks, 1>(p, list, range, of_group, m.row, unit, chunk, g, 0);
-        todo &= todo - 1;
-      }
-      probe.stamp(CudaStampKind::kMerged);
-    }
-    if (!of_group) return;
-    __syncwarp();
-    of_group = false;
-    range = {m.slots_begin, (m.slots_end - m.slots_begin + m.group_parts - 1) / m.group_parts, m.group_parts};
-    last = arrive((last >> lane_id() & 1) != 0,
-                  std::int64_t{p.chunks} * list.num_slots + std::int64_t{chunk} * list.num_merges + segment.merge,
-                  range.count);
-  }
-}
 
 /// CTAs that should fit an SM: a third needs registers, which the state of more than 8 heads of 128 takes.
 template <int kHeadDim, int kBlocks>
@@ -128,6 +22,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
     segment_decode(const __grid_constant__ DecodeParams p,
                    const __grid_constant__ typename Probe::template With<ListParams> list) {
   using R = Ring<kHeadDim, kStages>;
+  static_assert(R::kBytes >= 32 * kHeadDim * sizeof(float));  // of parts, to be merged
   constexpr int kHeads = kBlocks;  // joined at once
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ MaxSums<kListedWarps> max_sum;
@@ -186,7 +81,8 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
       }
     }
     if (segment.slot >= 0 && segment.merge >= 0) {
-      merge_last<T, kHeadDim, kBlocks>(p, list, segment, chunk, unit, warp, warps, probe);
+      merge_last<T, kHeadDim, kBlocks>(p, list, segment, chunk, unit, dynamic_shared + warp * R::kBytes, warp, warps,
+                                       probe);
     }
     probe.stamp(CudaStampKind::kJoined);
     __syncthreads();
@@ -209,7 +105,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   if (g >= unit.heads) return;
   const ListedRange all{m.slots_begin, m.slots_end - m.slots_begin, 1};
   HeadPart<kHeadDim> part[1];
-  combine<kHeadDim>(part, all.count, ListedParts<kHeadDim, 8 * kBlocks, false>(p.partials, list, all, chunk, g), 0);
+  combine<kHeadDim>(part, all.count, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, list, all, chunk, g), 0);
   write_head<T>(p, part[0], m.row, unit.first_head + g);
 }
 

@@ -1,0 +1,178 @@
+#pragma once
+
+// Merges of listed plans: by a launch of their own, from registers, or by whoever arrives last, through shared memory.
+
+#include "join.cuh"
+
+namespace pkv::cuda {
+
+/// Parts of a merge: places in its list of slots.
+struct ListedRange {
+  int begin;
+  int count;
+  int step;
+
+  [[nodiscard]] __device__ __forceinline__ int slot(const ListParams& list, int part) const {
+    return list.merge_slots[begin + min(part, count - 1) * step];
+  }
+};
+
+/// The parts of a head of a merge, for combine().
+template <int kHeadDim, int kPitch>
+class ListedParts {
+ public:
+  static constexpr int kInFlight = 32;
+  __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
+                                         const ListedRange& range, int chunk, int g)
+      : partials_(partials), list_(list), range_(range), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
+  __device__ __forceinline__ void batch(int first) { first_ = first; }
+  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
+  [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
+    return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
+  }
+
+ private:
+  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
+    return begin_ + std::int64_t{range_.slot(list_, first_ + k)} * kPitch;
+  }
+
+  const PartialsParams& partials_;
+  const ListParams& list_;
+  const ListedRange& range_;
+  std::int64_t begin_;
+  int first_ = 0;
+};
+
+/// Adds up parts of heads g, g + next_head, ..., `heads` of them, by one warp. They come through its ring, which is
+/// empty by then and holds 32 of them: as many in flight as registers would hold of one head's, and in loops, for this
+/// code is cold. A lane reads nothing there but what it has copied itself.
+template <int kHeadDim, int kBlocks, int kHeads>
+__device__ __forceinline__ void combine_in_ring(HeadPart<kHeadDim> (&total)[kHeads], const PartialsParams& partials,
+                                                const ListParams& list, const ListedRange& range, int chunk, int g,
+                                                int next_head, int heads, unsigned char* ring) {
+  using Part = HeadPart<kHeadDim>;
+  constexpr int kPitch = 8 * kBlocks, kBatch = 32 / kHeads;
+  const int own_part = lane_id() % kBatch, own_head = lane_id() / kBatch;
+  const std::uint64_t policy = read_once_policy();
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) total[h].clear();
+#pragma unroll 1
+  for (int first = 0; first < range.count; first += kBatch) {
+    const int parts = min(kBatch, range.count - first);
+    const int own_slot = range.slot(list, first + own_part);
+    const auto index_of = [&](int slot) { return (std::int64_t{chunk} * list.num_slots + slot) * kPitch + g; };
+    const bool weighs = own_part < parts && own_head < heads;
+    const float2 max_sum =
+        weighs ? __ldcg(partials.max_sum + index_of(own_slot) + own_head * next_head) : make_float2(kLowest, 0.0f);
+    const auto place_of = [&](int k, int h, int v) { return ((k * kHeads + h) * kHeadDim + Part::dim(v)) * 4; };
+#pragma unroll 2
+    for (int k = 0; k < parts; ++k) {
+      const float* from = partials.acc + index_of(__shfl_sync(kAllLanes, own_slot, k)) * kHeadDim;
+#pragma unroll
+      for (int h = 0; h < kHeads; ++h)
+#pragma unroll
+        for (int v = 0; v < Part::kVectors; ++v)
+          if (Part::mine(v) && h < heads)
+            copy_async_16(shared_address(ring + place_of(k, h, v)), from + h * next_head * kHeadDim + Part::dim(v),
+                          true, policy);
+    }
+    copy_async_commit();
+    float top = max_sum.x;
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h)
+      if (h == own_head) top = fmaxf(top, total[h].max);
+#pragma unroll
+    for (int d = 1; d < kBatch; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
+    const float weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
+    float sum = weight * max_sum.y;
+#pragma unroll
+    for (int d = 1; d < kBatch; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      total[h].scale_to(__shfl_sync(kAllLanes, top, h * kBatch));
+      total[h].sum += __shfl_sync(kAllLanes, sum, h * kBatch);
+    }
+    copy_async_wait<0>();
+#pragma unroll 2
+    for (int k = 0; k < parts; ++k) {
+#pragma unroll
+      for (int h = 0; h < kHeads; ++h) {
+        const float w = __shfl_sync(kAllLanes, weight, h * kBatch + k);
+#pragma unroll
+        for (int v = 0; v < Part::kVectors; ++v)
+          if (Part::mine(v) && h < heads)
+            add_scaled(total[h].acc[v], w, *reinterpret_cast<const float4*>(ring + place_of(k, h, v)));
+      }
+    }
+  }
+}
+
+/// Of some heads of a merge, combines the parts of `range`, and writes the results, or, of a group, puts them in place
+/// of the group's first part.
+template <class T, int kHeadDim, int kBlocks, int kHeads>
+__device__ __forceinline__ void merge_heads(const DecodeParams& p, const ListParams& list, const ListedRange& range,
+                                            bool of_group, int row, const Unit& unit, int chunk, int g, int next_head,
+                                            int heads, unsigned char* ring) {
+  HeadPart<kHeadDim> part[kHeads];
+  combine_in_ring<kHeadDim, kBlocks>(part, p.partials, list, range, chunk, g, next_head, heads, ring);
+  const std::int64_t group = std::int64_t{chunk} * list.num_slots + list.merge_slots[range.begin];
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) {
+    if (h >= heads) break;
+    const int head = g + h * next_head;
+    if (of_group) {
+      publish<kHeadDim>(p.partials, group * (8 * kBlocks) + head, part[h]);
+    } else {
+      write_head<T>(p, part[h], row, unit.first_head + head);
+    }
+  }
+}
+
+/// A warp arrives for its heads of a part, and merges those for which it is the last, up to kHeads at a time. A counter
+/// for each head: no warp waits for another, and tasks that end late share the merging.
+template <class T, int kHeadDim, int kBlocks, class Probe>
+__device__ __forceinline__ void merge_last(const DecodeParams& p, const ListParams& list, const ListedSegment& segment,
+                                           int chunk, const Unit& unit, unsigned char* ring, int warp, int warps,
+                                           Probe& probe) {
+  constexpr int kHeads = 2 * kBlocks;
+  const ListedMerge m = list.merges[segment.merge];
+  // Lane i arrives for the i-th of this warp's heads.
+  const auto arrive = [&](bool arrives, std::int64_t counters, int count) {
+    unsigned* const own = p.partials.arrivals + counters * (8 * kBlocks) + warp + lane_id() * warps;
+    return __ballot_sync(kAllLanes, arrives && arrive_last(own, count));
+  };
+  __syncwarp();
+  ListedRange range{segment.group_begin, segment.group_parts, 1};
+  bool of_group = m.group_parts < m.slots_end - m.slots_begin;
+  unsigned last = arrive(warp + lane_id() * warps < unit.heads,
+                         std::int64_t{chunk} * list.num_slots + segment.group_slot, range.count);
+#pragma unroll 1
+  while (last != 0) {
+#pragma unroll 1
+    for (unsigned todo = last; todo != 0;) {
+      // Neighbours, as long as this warp is the last for each.
+      const int i = __ffs(static_cast<int>(todo)) - 1;
+      const int heads = min(__ffs(static_cast<int>(~(todo >> i))) - 1, kHeads);
+      todo &= ~(((1u << heads) - 1) << i);
+      const auto merge = [&]<int kAtOnce>() {
+        merge_heads<T, kHeadDim, kBlocks, kAtOnce>(p, list, range, of_group, m.row, unit, chunk, warp + i * warps,
+                                                   warps, heads, ring);
+      };
+      if (kBlocks > 1 || unit.heads > warps) {
+        merge.template operator()<kHeads>();
+      } else {
+        merge.template operator()<1>();
+      }
+      probe.stamp(CudaStampKind::kMerged);
+    }
+    if (!of_group) return;
+    __syncwarp();
+    of_group = false;
+    range = {m.slots_begin, (m.slots_end - m.slots_begin + m.group_parts - 1) / m.group_parts, m.group_parts};
+    last = arrive((last >> lane_id() & 1) != 0,
+                  std::int64_t{p.chunks} * list.num_slots + std::int64_t{chunk} * list.num_merges + segment.merge,
+                  range.count);
+  }
+}
+
+}  // namespace pkv::cuda
