@@ -23,6 +23,7 @@ struct Lists {
   std::vector<ListedSegment> segments;
   std::vector<std::int32_t> worker_offsets;
   std::vector<ListedMerge> merges;
+  std::int32_t num_slots = 0;
 };
 
 /// The plan's workers, in the order of their CTAs: that of the plan, but where a launch that merges has more of them
@@ -56,19 +57,18 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
   Lists lists;
   std::vector<PartOf> of_slot(static_cast<std::size_t>(plan.num_slots()));
   for (const Merge& m : plan.merges()) {
-    const std::int32_t parts = m.slots_end - m.slots_begin;
     PartOf of{static_cast<std::int32_t>(lists.merges.size()), 0};
     for (const std::int32_t slot : plan.slots(m)) {
       of_slot[static_cast<std::size_t>(slot)] = of;
       ++of.part;
     }
-    lists.merges.push_back({m.row, m.kv_head, m.slots_begin, m.slots_end, parts > most_parts ? kMergeGroup : parts});
+    lists.merges.push_back({m.row, m.kv_head, lists.num_slots, of.part});
+    lists.num_slots += of.part;
   }
   std::vector<bool> merges(static_cast<std::size_t>(plan.num_workers()), false);
   for (const Launch& launch : plan.launches())
     if (launch.kind == Launch::Kind::kDecodeMerge)
       std::fill(merges.begin() + launch.begin, merges.begin() + launch.end, true);
-  const std::vector<std::int32_t>& slots = plan.parts().merge_slots;
   const std::vector<std::int32_t>& offsets = plan.parts().worker_offsets;
   lists.segments.reserve(plan.segments().size());
   lists.worker_offsets = {0};
@@ -78,13 +78,18 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
       const Segment& s = plan.segments()[static_cast<std::size_t>(i)];
       ListedSegment segment{s.row, s.kv_head, static_cast<std::int32_t>(plan.token_begin(s)),
                             static_cast<std::int32_t>(plan.token_end(s)), s.slot};
-      if (const PartOf of = merges[w] && s.slot >= 0 ? of_slot[static_cast<std::size_t>(s.slot)] : PartOf();
-          of.merge >= 0) {
+      if (s.slot >= 0) {
+        const PartOf of = of_slot[static_cast<std::size_t>(s.slot)];
         const ListedMerge& m = lists.merges[static_cast<std::size_t>(of.merge)];
-        segment.merge = of.merge;
-        segment.group_begin = m.slots_begin + of.part / m.group_parts * m.group_parts;
-        segment.group_parts = std::min(m.group_parts, m.slots_end - segment.group_begin);
-        segment.group_slot = slots[static_cast<std::size_t>(segment.group_begin)];
+        segment.slot = m.slot + of.part;
+        if (merges[w]) {
+          segment.merge = of.merge;
+          segment.merge_slot = m.slot;
+          segment.merge_parts = m.parts;
+          segment.group_size = m.parts > most_parts ? kMergeGroup : m.parts;
+          segment.group_slot = m.slot + of.part / segment.group_size * segment.group_size;
+          segment.group_parts = std::min(segment.group_size, m.slot + m.parts - segment.group_slot);
+        }
       }
       lists.segments.push_back(segment);
     }
@@ -139,15 +144,13 @@ void ListedStep::upload(const WorkPlan& plan) {
     return launch.kind == Launch::Kind::kDecodeMerge;
   });
   const std::int64_t resident = a_launch_merges ? context_->resident_ctas(decode_) / group_.chunks : 0;
-  const auto [segments, offsets, merges] = make_lists(plan, resident, ungrouped(of_warp));
-  const std::vector<std::int32_t>& slots = plan.parts().merge_slots;
+  const auto [segments, offsets, merges, num_slots] = make_lists(plan, resident, ungrouped(of_warp));
 
   Staging staging;
   const auto add = [&](const auto& values) { return staging.add(values.data(), values.size() * sizeof(values[0])); };
-  const std::size_t at_segments = add(segments), at_offsets = add(offsets), at_merges = add(merges),
-                    at_slots = add(slots);
+  const std::size_t at_segments = add(segments), at_offsets = add(offsets), at_merges = add(merges);
   const std::size_t heads = static_cast<std::size_t>(group_.chunks) * static_cast<std::size_t>(8 * group_.blocks);
-  const std::size_t states = static_cast<std::size_t>(plan.num_slots()) * heads;
+  const std::size_t states = static_cast<std::size_t>(num_slots) * heads;
   const std::size_t errors = aligned(staging.bytes().size());
   const std::size_t arrivals = errors + aligned(sizeof(unsigned));
   // Counters of groups, which are their first parts', and then of merges.
@@ -162,9 +165,8 @@ void ListedStep::upload(const WorkPlan& plan) {
   list_.segments = reinterpret_cast<const ListedSegment*>(base + at_segments);
   list_.worker_offsets = reinterpret_cast<const std::int32_t*>(base + at_offsets);
   list_.merges = reinterpret_cast<const ListedMerge*>(base + at_merges);
-  list_.merge_slots = reinterpret_cast<const std::int32_t*>(base + at_slots);
   list_.warps = arith::Divisor(decode_.warps);
-  list_.num_slots = plan.num_slots();
+  list_.num_slots = num_slots;
   list_.num_merges = static_cast<std::int32_t>(merges.size());
   errors_ = reinterpret_cast<unsigned*>(base + errors);
   partials_ = {reinterpret_cast<float*>(base + acc), reinterpret_cast<float2*>(base + max_sum),

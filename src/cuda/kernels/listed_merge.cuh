@@ -6,15 +6,11 @@
 
 namespace pkv::cuda {
 
-/// Parts of a merge: places in its list of slots.
+/// Parts of a merge.
 struct ListedRange {
-  int begin;
+  int slot;  ///< of the first
   int count;
   int step;
-
-  [[nodiscard]] __device__ __forceinline__ int slot(const ListParams& list, int part) const {
-    return list.merge_slots[begin + min(part, count - 1) * step];
-  }
 };
 
 /// The parts of a head of a merge, for combine().
@@ -22,25 +18,24 @@ template <int kHeadDim, int kPitch>
 class ListedParts {
  public:
   static constexpr int kInFlight = 32;
-  __device__ __forceinline__ ListedParts(const PartialsParams& partials, const ListParams& list,
-                                         const ListedRange& range, int chunk, int g)
-      : partials_(partials), list_(list), range_(range), begin_(std::int64_t{chunk} * list.num_slots * kPitch + g) {}
-  __device__ __forceinline__ void batch(int first) { first_ = first; }
-  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const { return partials_.max_sum + index(k); }
-  [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const {
-    return partials_.acc + index(k) * kHeadDim + lane_id() * 4;
+  /// `begin`: the first part's index.
+  __device__ __forceinline__ ListedParts(const PartialsParams& partials, std::int64_t begin)
+      : partials_(partials), begin_(begin) {}
+  __device__ __forceinline__ void batch(int first) {
+    index_ = begin_ + first * kPitch;
+    acc_ = partials_.acc + index_ * kHeadDim + lane_id() * 4;
+    not_before(acc_);  // one address, from which the others differ by constants
   }
+  [[nodiscard]] __device__ __forceinline__ const float2* max_sum(int k) const {
+    return partials_.max_sum + index_ + k * kPitch;
+  }
+  [[nodiscard]] __device__ __forceinline__ const float* acc(int k) const { return acc_ + k * kPitch * kHeadDim; }
 
  private:
-  [[nodiscard]] __device__ __forceinline__ std::int64_t index(int k) const {
-    return begin_ + std::int64_t{range_.slot(list_, first_ + k)} * kPitch;
-  }
-
   const PartialsParams& partials_;
-  const ListParams& list_;
-  const ListedRange& range_;
   std::int64_t begin_;
-  int first_ = 0;
+  std::int64_t index_ = 0;
+  const float* acc_ = nullptr;
 };
 
 /// Adds up parts of heads g, g + next_head, ..., `heads` of them, by one warp. They come through its ring, which is
@@ -53,21 +48,22 @@ __device__ __forceinline__ void combine_in_ring(HeadPart<kHeadDim> (&total)[kHea
   using Part = HeadPart<kHeadDim>;
   constexpr int kPitch = 8 * kBlocks, kBatch = 32 / kHeads;
   const int own_part = lane_id() % kBatch, own_head = lane_id() / kBatch;
+  const std::int64_t begin = (std::int64_t{chunk} * list.num_slots + range.slot) * kPitch + g;
   const std::uint64_t policy = read_once_policy();
 #pragma unroll
   for (int h = 0; h < kHeads; ++h) total[h].clear();
 #pragma unroll 1
   for (int first = 0; first < range.count; first += kBatch) {
     const int parts = min(kBatch, range.count - first);
-    const int own_slot = range.slot(list, first + own_part);
-    const auto index_of = [&](int slot) { return (std::int64_t{chunk} * list.num_slots + slot) * kPitch + g; };
+    const std::int64_t index = begin + std::int64_t{first} * range.step * kPitch;
     const bool weighs = own_part < parts && own_head < heads;
     const float2 max_sum =
-        weighs ? __ldcg(partials.max_sum + index_of(own_slot) + own_head * next_head) : make_float2(kLowest, 0.0f);
+        weighs ? __ldcg(partials.max_sum + index + own_part * range.step * kPitch + own_head * next_head)
+               : make_float2(kLowest, 0.0f);
     const auto place_of = [&](int k, int h, int v) { return ((k * kHeads + h) * kHeadDim + Part::dim(v)) * 4; };
 #pragma unroll 2
     for (int k = 0; k < parts; ++k) {
-      const float* from = partials.acc + index_of(__shfl_sync(kAllLanes, own_slot, k)) * kHeadDim;
+      const float* from = partials.acc + (index + k * range.step * kPitch) * kHeadDim;
 #pragma unroll
       for (int h = 0; h < kHeads; ++h)
 #pragma unroll
@@ -115,7 +111,7 @@ __device__ __forceinline__ void merge_heads(const DecodeParams& p, const ListPar
                                             int heads, unsigned char* ring) {
   HeadPart<kHeadDim> part[kHeads];
   combine_in_ring<kHeadDim, kBlocks>(part, p.partials, list, range, chunk, g, next_head, heads, ring);
-  const std::int64_t group = std::int64_t{chunk} * list.num_slots + list.merge_slots[range.begin];
+  const std::int64_t group = std::int64_t{chunk} * list.num_slots + range.slot;
 #pragma unroll
   for (int h = 0; h < kHeads; ++h) {
     if (h >= heads) break;
@@ -135,15 +131,14 @@ __device__ __forceinline__ void merge_last(const DecodeParams& p, const ListPara
                                            int chunk, const Unit& unit, unsigned char* ring, int warp, int warps,
                                            Probe& probe) {
   constexpr int kHeads = 2 * kBlocks;
-  const ListedMerge m = list.merges[segment.merge];
   // Lane i arrives for the i-th of this warp's heads.
   const auto arrive = [&](bool arrives, std::int64_t counters, int count) {
     unsigned* const own = p.partials.arrivals + counters * (8 * kBlocks) + warp + lane_id() * warps;
     return __ballot_sync(kAllLanes, arrives && arrive_last(own, count));
   };
   __syncwarp();
-  ListedRange range{segment.group_begin, segment.group_parts, 1};
-  bool of_group = m.group_parts < m.slots_end - m.slots_begin;
+  ListedRange range{segment.group_slot, segment.group_parts, 1};
+  bool of_group = segment.group_size < segment.merge_parts;
   unsigned last = arrive(warp + lane_id() * warps < unit.heads,
                          std::int64_t{chunk} * list.num_slots + segment.group_slot, range.count);
 #pragma unroll 1
@@ -155,7 +150,7 @@ __device__ __forceinline__ void merge_last(const DecodeParams& p, const ListPara
       const int heads = min(__ffs(static_cast<int>(~(todo >> i))) - 1, kHeads);
       todo &= ~(((1u << heads) - 1) << i);
       const auto merge = [&]<int kAtOnce>() {
-        merge_heads<T, kHeadDim, kBlocks, kAtOnce>(p, list, range, of_group, m.row, unit, chunk, warp + i * warps,
+        merge_heads<T, kHeadDim, kBlocks, kAtOnce>(p, list, range, of_group, segment.row, unit, chunk, warp + i * warps,
                                                    warps, heads, ring);
       };
       if (kBlocks > 1 || unit.heads > warps) {
@@ -168,7 +163,8 @@ __device__ __forceinline__ void merge_last(const DecodeParams& p, const ListPara
     if (!of_group) return;
     __syncwarp();
     of_group = false;
-    range = {m.slots_begin, (m.slots_end - m.slots_begin + m.group_parts - 1) / m.group_parts, m.group_parts};
+    range = {segment.merge_slot, (segment.merge_parts + segment.group_size - 1) / segment.group_size,
+             segment.group_size};
     last = arrive((last >> lane_id() & 1) != 0,
                   std::int64_t{p.chunks} * list.num_slots + std::int64_t{chunk} * list.num_merges + segment.merge,
                   range.count);

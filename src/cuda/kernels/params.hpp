@@ -117,26 +117,28 @@ struct StreamParams {
   std::uint16_t whole_unit_tokens = 0;
 };
 
-/// A segment of a listed plan.
+/// A segment of a listed plan. Slots are numbered as merges read them: the parts of one have neighbouring slots.
 struct ListedSegment {
   std::int32_t row;
   std::int32_t kv_head;
   std::int32_t token_begin;
   std::int32_t token_end;
-  std::int32_t slot;        // -1: it is the whole row and head
-  std::int32_t merge = -1;  // whose part it is; -1: none, or one that a launch of its own merges
-  // The parts that are added up first, this one among them: all, or a group of neighbours.
-  std::int32_t group_begin = 0;  // in the list of merges' slots
+  std::int32_t slot;            // -1: it is the whole row and head
+  std::int32_t merge = -1;      // whose part it is; -1: none, or one that a launch of its own merges
+  std::int32_t merge_slot = 0;  // of its first part
+  std::int32_t merge_parts = 0;
+  // The parts that are added up first, this one among them: all, or a group of neighbours, whose first part's counters
+  // and place it takes.
+  std::int32_t group_slot = 0;
   std::int32_t group_parts = 0;
-  std::int32_t group_slot = 0;  // of its first part, whose counters and place it takes
+  std::int32_t group_size = 0;  // of each group but the last
 };
 
 struct ListedMerge {
   std::int32_t row;
   std::int32_t kv_head;
-  std::int32_t slots_begin;
-  std::int32_t slots_end;
-  std::int32_t group_parts;  // of each group but the last
+  std::int32_t slot;  // of the first part
+  std::int32_t parts;
 };
 
 /// A plan that the host has made, on the device. Chunks of a group are further workers, and further slots.
@@ -144,7 +146,6 @@ struct ListParams {
   const ListedSegment* segments = nullptr;
   const std::int32_t* worker_offsets = nullptr;
   const ListedMerge* merges = nullptr;
-  const std::int32_t* merge_slots = nullptr;
   std::int32_t first = 0;      ///< of this launch: workers, or merges
   std::int32_t count = 0;      ///< of this launch
   std::int32_t num_slots = 0;  ///< of a chunk

@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
                    const __grid_constant__ typename Probe::template With<ListParams> list) {
   using R = Ring<kHeadDim, kStages>;
   static_assert(R::kBytes >= 32 * kHeadDim * sizeof(float));  // of parts, to be merged
-  constexpr int kHeads = kBlocks;  // joined at once
+  constexpr int kHeads = kBlocks;                             // joined at once
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ MaxSums<kListedWarps> max_sum;
   Probe probe(list);
@@ -103,9 +103,9 @@ __global__ void __launch_bounds__(kMaxWarps * 32)
   const ListedMerge m = list.merges[list.first + merge];
   const Unit unit = HeadCut<false>::unit(p, m.kv_head * p.chunks + chunk);
   if (g >= unit.heads) return;
-  const ListedRange all{m.slots_begin, m.slots_end - m.slots_begin, 1};
+  const std::int64_t first = (std::int64_t{chunk} * list.num_slots + m.slot) * (8 * kBlocks) + g;
   HeadPart<kHeadDim> part[1];
-  combine<kHeadDim>(part, all.count, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, list, all, chunk, g), 0);
+  combine<kHeadDim>(part, m.parts, ListedParts<kHeadDim, 8 * kBlocks>(p.partials, first), 0);
   write_head<T>(p, part[0], m.row, unit.first_head + g);
 }
 
