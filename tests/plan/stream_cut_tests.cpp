@@ -135,8 +135,8 @@ TEST(StreamCut, WorkersGetWholeRowsThatAreAlike) {
   EXPECT_GT(make_plan(Schedule::kStream, input, {.num_workers = 150}).counters().partials, 0);  // 128 would be too few
 }
 
-// With whole units 4 of 132 workers are idle. They could relieve each of the others of 33 * tokens / 132 / 33, or, of 4
-// units a worker, of 4 * tokens / 33.
+// With whole units 4 of 132 workers are idle. They could relieve each of the others, of a sixteenth of a unit, of its
+// 33rd part; of 4 units, likewise, which counts half.
 TEST(StreamCut, UnitsAreWholeWhileIdleWorkersWouldRelieveTheOthersOfLittle) {
   const auto cuts_units = [](std::size_t rows, std::int32_t tokens, int worth) {
     const std::vector<std::int32_t> lengths(rows, tokens);
@@ -152,8 +152,8 @@ TEST(StreamCut, UnitsAreWholeWhileIdleWorkersWouldRelieveTheOthersOfLittle) {
   EXPECT_FALSE(cuts_units(1, 1 << 20, PlanOptions::kMaxWholeUnitTokens));
   EXPECT_TRUE(cuts_units(1, 1 << 20, 0));
   // 64 rows: 4 units a worker.
-  EXPECT_FALSE(cuts_units(64, 33 * 100 / 4, 100));
-  EXPECT_TRUE(cuts_units(64, 33 * 100 / 4 + 1, 100));
+  EXPECT_FALSE(cuts_units(64, 2 * 33 * 100 / 4, 100));
+  EXPECT_TRUE(cuts_units(64, 2 * 33 * 100 / 4 + 1, 100));
 }
 
 // Merging 33 parts takes as long as merging 64.

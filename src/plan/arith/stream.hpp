@@ -22,7 +22,8 @@ PKV_HOST_DEVICE constexpr Int row_cost(Int tokens, Int heads, Int segment_cost) 
 
 /// How many workers a unit gets, or units a worker, in a step whose units all cost the same. Then nobody has partial
 /// results of two units. Whole numbers leave workers idle, which is worth it where these are no more than a sixteenth,
-/// and would have relieved each of the others of no more than `most_relief` tokens.
+/// and would have relieved each of the others of no more than `most_relief` tokens: twice as many where workers have
+/// whole units, and so nothing at all to merge.
 struct WholeUnits {
   Divisor workers_per_unit;           ///< where units_per_worker is 0
   std::int32_t units_per_worker = 0;  ///< or 0
@@ -40,7 +41,7 @@ struct WholeUnits {
       set_most_tokens(most_relief * workers * each, workers - each * units);
     } else if (units % each == 0 && 16 * (units / each) >= 15 * workers) {
       units_per_worker = static_cast<std::int32_t>(each);
-      set_most_tokens(most_relief * workers / each, workers - units / each);
+      set_most_tokens(2 * most_relief * workers / each, workers - units / each);
     }
   }
 
