@@ -13,8 +13,8 @@ namespace pkv::cuda {
 namespace {
 
 constexpr int kMergeThreads = 256;
-/// Parts that a warp merges without groups, where it has so many heads: about two turns of its ring, which are as long
-/// as a group's turn, the arrival and a last turn (measured: docs/design/cuda-engine.md).
+/// Parts that a warp merges without groups, where it has so many heads: one or two turns of its ring, which are no
+/// longer than a group's turn, the arrival and a last turn (measured: docs/design/cuda-engine.md).
 constexpr int ungrouped(int heads) { return heads == 1 ? 32 : heads == 2 ? 24 : 16; }
 constexpr int kMergeGroup = 8;
 
@@ -103,7 +103,7 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
 GroupCut cut_group(const CudaContext& context, const WorkPlan& plan, int max_blocks) {
   const GroupCut whole = GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), max_blocks);
   if (whole.blocks == 1 || whole.chunks > 1 || plan.num_workers() > context.stream_ctas()) return whole;
-  constexpr std::int64_t kLeastRun = kMaxWarps * 16;
+  constexpr int kLeastRun = kMaxWarps * 16;
   const std::int64_t tokens = plan.counters().kv_tokens * plan.num_kv_heads();
   return arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kLeastRun)
              ? GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), 1)

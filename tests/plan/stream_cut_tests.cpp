@@ -218,7 +218,7 @@ TEST(StreamCut, AUnitThatTwoShareIsCutInTheMiddle) {
     with.segment_cost_tokens = cost;
     const WorkPlan plan = make_plan(Schedule::kStream, {{1, 1, 64}, lengths, {}}, with);
     // The first of three runs ends where 2/3 of the way through row 0 would be without a constant.
-    EXPECT_NEAR(static_cast<double>(cost_of(plan, 0).tokens), (3072.0 + 2 * cost) / 3 - cost / 2, 8.0) << cost;
+    EXPECT_NEAR(static_cast<double>(cost_of(plan, 0).tokens), (3072.0 + 2 * cost) / 3 - 0.5 * cost, 8.0) << cost;
   }
 }
 
