@@ -124,10 +124,11 @@ class CudaBackend : public Backend {
 /// older than compute capability 8.0 or that this build holds no code for.
 ///
 /// Shapes: fp16 and bf16; head_dim 64, 80, 96, 128 and 256; any group size, those above 16 (8 for head_dim 256) by
-/// reading K and V once for every 16 heads; any page size. `stream` plans on the GPU, and takes lengths and page tables
-/// from the host or the device; its workers are CTAs, and a tile of 16 tokens serves it best. All other schedules, and
-/// plans of the caller's, are planned on the host from host-resident lengths. Results of every schedule are the same
-/// bits from run to run, since partials are added in the order of their tokens whoever comes last.
+/// reading K and V once for every 16 heads (short steps of 9 to 16: twice); any page size. `stream` plans on the GPU,
+/// and takes lengths and page tables from the host or the device; its workers are CTAs, and a tile of 16 tokens serves
+/// it best. All other schedules, and plans of the caller's, are planned on the host from host-resident lengths. Results
+/// of every schedule are the same bits from run to run, since partials are added in the order of their tokens whoever
+/// comes last.
 [[nodiscard]] std::unique_ptr<CudaBackend> make_cuda_backend(const CudaBackendConfig& config = {});
 
 }  // namespace pkv
