@@ -98,12 +98,12 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
   return lists;
 }
 
-/// A short step takes groups of more than 8 heads in halves, as `stream` does: but then there are twice as many CTAs,
-/// which must not wait for an SM.
+/// A short step takes groups of more than 8 heads in halves, as `stream` does, where there is a worker for each SM at
+/// most: of the CTAs, twice as many, an SM then holds two, and none waits.
 GroupCut cut_group(const CudaContext& context, const WorkPlan& plan, int max_blocks) {
   const GroupCut whole = GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), max_blocks);
   if (whole.blocks == 1 || whole.chunks > 1 || plan.num_workers() > context.stream_ctas()) return whole;
-  constexpr int kLeastRun = kMaxWarps * 16;
+  constexpr int kLeastRun = kMaxWarps * 16;  // `stream`'s: a tile for each warp
   const std::int64_t tokens = plan.counters().kv_tokens * plan.num_kv_heads();
   return arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kLeastRun)
              ? GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), 1)

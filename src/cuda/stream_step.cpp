@@ -85,8 +85,9 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
                reinterpret_cast<unsigned*>(base + at.arrivals)};
 
   alone_ = cut_for(workers, options_.whole_unit_tokens);
-  // The next kernel begins on SMs that this one leaves idle.
-  chained_ = cut_for(chained_workers, PlanOptions::kMaxWholeUnitTokens);
+  // Chained, the next kernel begins on SMs that this one leaves idle.
+  const bool overlaps = chooses_cut_ && context_->device().compute_capability >= 90;
+  chained_ = cut_for(chained_workers, overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
 }
 
 StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
@@ -161,7 +162,7 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
     throw InvalidArgument(
         fmt::format("lengths has {} entries, must have the step's batch, {}", lengths.size(), step_.batch));
   }
-  // The kernel's own arithmetic, with the options that it was given.
+  // The kernel's own arithmetic, with the options that it was given; but several passes over a group count as one.
   PlanOptions options = options_;
   options.num_workers = static_cast<int>(ran_->stream.workers.value);
   options.whole_unit_tokens = ran_->stream.whole_unit_tokens;

@@ -160,8 +160,6 @@ timeline::StampedRun StampedSteps::State::take_stamps(Schedule schedule) {
   while (!host_warps.empty() && host_warps.back().stamps == 0) host_warps.pop_back();
   std::vector<CudaStamp> host_stamps;
   download(host_stamps, stamps.get(), host_warps.size() * static_cast<std::size_t>(room.stamps_per_warp));
-  const int group = config.shape.group_size();
-  const int passes = (group + 15) / 16;  // of a group of query heads: the engine's kernels take 16 of them at a time
   for (std::size_t w = 0; w < host_warps.size(); ++w) {
     const CudaStampedWarp& warp = host_warps[w];
     const int kept = std::min(warp.stamps, room.stamps_per_warp);
@@ -169,7 +167,7 @@ timeline::StampedRun StampedSteps::State::take_stamps(Schedule schedule) {
     for (int i = 0; i < kept; ++i) {
       const CudaStamp& s =
           host_stamps[w * static_cast<std::size_t>(room.stamps_per_warp) + static_cast<std::size_t>(i)];
-      run.stamps.push_back({event_of(s.kind), warp.launch, warp.cta, warp.warp, s.sm, s.clock, s.row, s.unit / passes,
+      run.stamps.push_back({event_of(s.kind), warp.launch, warp.cta, warp.warp, s.sm, s.clock, s.row, s.kv_head,
                             s.token_begin, s.token_end});
     }
   }

@@ -68,7 +68,7 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
   }
   sum_costs();
   const arith::WholeUnits whole(units, num_workers_, options.whole_unit_tokens);
-  const std::int32_t alike = shortest == longest ? whole.alike(longest) : 0;
+  const std::int32_t alike = shortest == longest ? whole.tokens_if_whole(longest) : 0;
   const auto cut =
       arith::cut_step<std::int64_t>(total_cost(), alike, units, whole, segment_cost_tokens_, workers, least);
   run_tokens_ = cut.runs.base;

@@ -61,6 +61,17 @@ TEST_F(CudaGraph, ReplaysOfDependentLaunches) {
   replay(dimensions, {.programmatic_dependent_launch = true});
 }
 
+/// Short steps of 16 heads a group take them in halves, others whole: of one launch, and in one workspace.
+TEST_F(CudaGraph, ReplaysOfGroupsInHalvesAndWhole) {
+  for (const bool dependent : {false, true}) {
+    Dimensions dimensions;
+    dimensions.batch = 3;
+    dimensions.pages_per_row = 3 * backend_->device().num_sms;  // a lone row is short, three are not
+    dimensions.shape = {.num_q_heads = 16, .num_kv_heads = 1, .head_dim = 128};
+    replay(dimensions, {.programmatic_dependent_launch = dependent});
+  }
+}
+
 /// Plans of the host repeat their lengths, but look pages up anew.
 TEST_F(CudaGraph, ReplaysOfHostPlansSeeOtherPages) {
   PagedProblem problem({.batch = 6, .pages_per_row = 30}, random_);

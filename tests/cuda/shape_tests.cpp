@@ -31,12 +31,12 @@ class CudaShapes : public EngineTest {
 };
 
 /// Each instantiation: of `stream`, of listed segments, and of merges, for one block of heads and for two. On a GPU of
-/// 71 SMs or more, 35 CTAs share each head of the long row, and merge in groups, as the fused workqueue's do. Short
-/// steps of 13 heads take them in halves.
+/// 71 SMs or more, 35 CTAs share each head of the long row, and merge in groups, as the fused workqueue's do. 13 heads
+/// are taken in halves where there are enough SMs, 29 in two passes of two blocks.
 TEST_F(CudaShapes, EveryKernel) {
   for (const DType dtype : backend_->capabilities().dtypes) {
     for (const int head_dim : backend_->capabilities().head_dims) {
-      for (const int group_size : {3, 13}) {
+      for (const int group_size : {3, 13, 29}) {
         Dimensions d;
         d.shape = {.num_q_heads = 2 * group_size, .num_kv_heads = 2, .head_dim = head_dim};
         d.dtype = d.out_dtype = dtype;
@@ -186,12 +186,12 @@ TEST_F(CudaShapes, TheLastOfManyCtasBeginsAnotherUnit) {
   }
 }
 
-/// What the fused workqueue merges: a head or two at a time, a warp's heads not all alike in number, at once or in
-/// groups of eight parts, of which the last may be one. Counters must be zero again after a run.
+/// What the fused workqueue merges: one, two or four heads at a time, a warp's heads not all alike in number, at once
+/// or in groups of eight parts, of which the last may be one. Counters must be zero again after a run.
 TEST_F(CudaShapes, MergesOfManyParts) {
   constexpr int kLongest = 72 * 32;
-  for (const int group_size : {1, 4, 5, 8, 11, 16, 20}) {
-    for (const int splits : {2, 8, 9, 24, 25, 41, 48, 49, 70}) {
+  for (const int group_size : {1, 4, 5, 8, 11, 16, 20, 32}) {
+    for (const int splits : {2, 9, 16, 17, 24, 25, 32, 33, 49, 70}) {
       SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", splits " << splits);
       Dimensions d;
       d.shape = {.num_q_heads = group_size, .num_kv_heads = 1, .head_dim = 64};

@@ -97,8 +97,9 @@ void CutOptions::add_to(CLI::App& command) {
                   "stream does not cut a KV head of a row of at most so many tokens")
       ->capture_default_str();
   command
-      .add_option("--whole-unit-tokens", plan.whole_unit_tokens,
-                  "What it is worth to stream that no worker has parts of two KV heads, where rows are alike")
+      .add_option(
+          "--whole-unit-tokens", plan.whole_unit_tokens,
+          "Tokens that it is worth to a worker of stream to have no parts of two KV heads, where rows are alike")
       ->capture_default_str();
 }
 

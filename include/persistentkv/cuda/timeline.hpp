@@ -11,7 +11,7 @@ enum class CudaStampKind : std::int32_t {
   kStart,      ///< the warp's first instruction
   kPlanned,    ///< it knows what to read
   kFirstData,  ///< the first tile of a run has arrived
-  kSegment,    ///< a segment is done: row, unit and tokens say which
+  kSegment,    ///< a segment is done: row, KV head and tokens say which
   kArrived,    ///< before the CTA's barrier
   kJoined,     ///< what the CTA's warps had in common is joined, and written or published for other CTAs
   kMerged,     ///< the CTA, or a warp of it, came last, and has merged what all had published
@@ -22,8 +22,8 @@ struct CudaStamp {
   std::int64_t clock = 0;  ///< cycles of the SM, which count from an instant of its own
   std::int32_t sm = 0;
   CudaStampKind kind = CudaStampKind::kStart;
-  std::int32_t row = 0;   ///< this and what follows: of kSegment
-  std::int32_t unit = 0;  ///< KV head; where a group of query heads takes more than one pass: passes * KV head + pass
+  std::int32_t row = 0;  ///< this and what follows: of kSegment
+  std::int32_t kv_head = 0;
   std::int32_t token_begin = 0;
   std::int32_t token_end = 0;
 };

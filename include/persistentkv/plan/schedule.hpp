@@ -40,9 +40,9 @@ struct PlanOptions {
   int min_run_tokens = 0;        ///< the least a worker is given, in cost; less than a tile: a tile
   int segment_cost_tokens = 32;  ///< what beginning a segment costs, in tokens of reading; >= 0
   int uncut_tokens = 64;         ///< a row's KV head of at most so many tokens is not cut; >= 0
-  /// Rows that are alike: what it is worth to a worker, in tokens, to have no parts of two KV heads, and half of what
-  /// it is worth to have no parts at all. Workers get whole KV heads, or KV heads whole workers, unless those that are
-  /// then idle could relieve each other one of more.
+  /// Where rows are alike, KV heads get whole workers, or workers whole KV heads, although some workers are then idle:
+  /// as long as the idle ones would have taken at most so many tokens off each other one (in the second case, where
+  /// nothing is left to merge, twice as many). Beyond, rows are cut as if they differed.
   int whole_unit_tokens = 160;  ///< in [0, kMaxWholeUnitTokens]
   static constexpr int kMaxWholeUnitTokens = 65535;
 };

@@ -16,8 +16,8 @@ namespace pkv {
 /// cut, by that much and a segment's cost. In steps of at most 128 rows, segments of units that 16 or more workers
 /// share cost five times as much: who has the ends of two of them joins and merges twice, and should be there first. A
 /// run has at most two partial segments: its first and its last. Where all rows that are not empty are alike, and
-/// workers can have whole units or units whole workers with few idle, the cut is made there: nobody has partial results
-/// of two units. In the second case segment_cost_tokens is not used.
+/// workers can have whole units or units whole workers with few idle (whole_unit_tokens), the cut is made there: nobody
+/// has partial results of two units. In the second case segment_cost_tokens is not used.
 class StreamCut {
  public:
   StreamCut() = default;

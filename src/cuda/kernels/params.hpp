@@ -33,7 +33,7 @@ enum DeviceErrorBits : unsigned {
 /// each 128 bytes of parameters that it touches for the first time cost a short step 0.1 us.
 struct StepParams {
   int batch = 0;
-  int num_units = 0;  ///< of a row: KV heads times chunks
+  int num_units = 0;  ///< of a row: KV heads times chunks; twice as many where `stream` halves them
   int max_row_tokens = 0;
   int prefetch_lines = 0;     ///< of the entries, 128 bytes each, worth having in L2 before anybody asks
   bool plain_lengths = true;  ///< lengths are int32, one a row, nothing added, and the table is rectangular
@@ -108,7 +108,7 @@ struct StreamParams {
   arith::Divisor workers;  ///< CTAs
   arith::Divisor warps;    ///< of a CTA
   arith::Divisor tile_tokens;
-  arith::WholeUnits whole;  ///< if all rows are alike
+  arith::WholeUnits whole;  ///< if all rows are alike, and not too long
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
   int uncut_tokens = 0;

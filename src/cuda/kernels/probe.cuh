@@ -17,7 +17,7 @@ struct NoProbe {
   __device__ __forceinline__ explicit NoProbe(const Params& /*params*/) {}
   __device__ __forceinline__ void stamp(CudaStampKind /*kind*/) {}
   __device__ __forceinline__ void stamp_first_data() {}
-  __device__ __forceinline__ void stamp_segment(int /*row*/, int /*unit*/, int /*token_begin*/, int /*token_end*/) {}
+  __device__ __forceinline__ void stamp_segment(int /*row*/, int /*kv_head*/, int /*token_begin*/, int /*token_end*/) {}
 };
 
 /// One a warp. Its first lane writes the stamps; what does not fit is counted only.
@@ -52,12 +52,12 @@ class TimelineProbe {
     has_data_ = true;
     write(CudaStampKind::kFirstData, 0, 0, 0, 0);
   }
-  __device__ __forceinline__ void stamp_segment(int row, int unit, int token_begin, int token_end) {
-    write(CudaStampKind::kSegment, row, unit, token_begin, token_end);
+  __device__ __forceinline__ void stamp_segment(int row, int kv_head, int token_begin, int token_end) {
+    write(CudaStampKind::kSegment, row, kv_head, token_begin, token_end);
   }
 
  private:
-  __device__ __forceinline__ void write(CudaStampKind kind, int row, int unit, int token_begin, int token_end) {
+  __device__ __forceinline__ void write(CudaStampKind kind, int row, int kv_head, int token_begin, int token_end) {
     CudaStamp stamp{};
     asm volatile("mov.u64 %0, %%clock64;" : "=l"(stamp.clock)::"memory");
     const int last = timeline_.buffer.stamps_per_warp - 1,
@@ -67,7 +67,7 @@ class TimelineProbe {
     if (at >= last && kind != CudaStampKind::kExit) return;  // the last place is kept for the exit
     asm("mov.u32 %0, %%smid;" : "=r"(stamp.sm));
     stamp.row = row;
-    stamp.unit = unit;
+    stamp.kv_head = kv_head;
     stamp.token_begin = token_begin;
     stamp.token_end = token_end;
     stamp.kind = kind;

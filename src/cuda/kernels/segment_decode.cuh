@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
           p, OneRow(), begin, end, ring, [] {},
           [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
             store_part<kHeadDim>(places.head(warp), max_sum[warp][0], state, unit.heads);
-            probe.stamp_segment(at.row, at.unit, at.token, token_end);
+            probe.stamp_segment(at.row, unit.kv_head, at.token, token_end);
           },
           probe);
     }

@@ -47,7 +47,7 @@ __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const Ste
             store_part<kHeadDim>(tail ? places.tail(warp) : places.head(warp), shared.max_sum[warp][tail], state,
                                  unit.heads);
           }
-          probe.stamp_segment(at.row, at.unit, at.token, token_end);
+          probe.stamp_segment(at.row, unit.kv_head, at.token, token_end);
         },
         probe);
   } else {

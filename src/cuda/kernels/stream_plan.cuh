@@ -49,7 +49,7 @@ class StreamPlan {
       rows_alike = sum_in_warp();
     }
     has_empty_rows_ = rows_alike.live < step_.batch;
-    int tokens = whole().alike(rows_alike.tokens);
+    int tokens = whole().tokens_if_whole(rows_alike.tokens);
     not_before(tokens);  // else the code after it stands there twice
     const arith::StepCut<Int> cut =
         rows_alike.live == step_.batch || rows_alike.tokens == 0
@@ -169,7 +169,7 @@ class StreamPlan {
                                                                    const StreamParams& stream) {
     const std::int64_t units = std::int64_t{alike.live} * num_units;
     const arith::WholeUnits whole(units, stream.workers.value, stream.whole_unit_tokens);
-    return arith::cut_step<Int>(total, whole.alike<Int>(alike.tokens), static_cast<Int>(units), whole,
+    return arith::cut_step<Int>(total, whole.tokens_if_whole<Int>(alike.tokens), static_cast<Int>(units), whole,
                                 stream.segment_cost_tokens, stream.workers, static_cast<Int>(stream.min_run_tokens));
   }
 

@@ -47,7 +47,7 @@ struct WholeUnits {
 
   /// For cut_step(): `tokens` of every unit, or 0 where the units are cut as if they differed.
   template <class Int>
-  [[nodiscard]] PKV_HOST_DEVICE constexpr Int alike(Int tokens) const {
+  [[nodiscard]] PKV_HOST_DEVICE constexpr Int tokens_if_whole(Int tokens) const {
     return tokens > static_cast<Int>(most_tokens) ? 0 : tokens;
   }
 
@@ -139,8 +139,8 @@ struct StepCut {
   Int segment_cost = 0;
 };
 
-/// `tokens`: whole.alike() of those of every row that is not empty, if they are all alike; else 0. `total`: the step's
-/// cost with this constant.
+/// `tokens`: whole.tokens_if_whole() of those of every row that is not empty, if they are all alike; else 0. `total`:
+/// the step's cost with this constant.
 template <class Int>
 PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units, const WholeUnits& whole,
                                                 Int segment_cost, const Divisor& workers, Int least) {
