@@ -66,7 +66,7 @@ TEST_F(CudaGraph, ReplaysOfGroupsInHalvesAndWhole) {
   for (const bool dependent : {false, true}) {
     Dimensions dimensions;
     dimensions.batch = 3;
-    dimensions.pages_per_row = 3 * backend_->device().num_sms;  // a lone row is short, three are not
+    dimensions.pages_per_row = std::int64_t{3} * backend_->device().num_sms;  // a lone row is short, three are not
     dimensions.shape = {.num_q_heads = 16, .num_kv_heads = 1, .head_dim = 128};
     replay(dimensions, {.programmatic_dependent_launch = dependent});
   }
