@@ -73,21 +73,11 @@ __device__ __forceinline__ void combine_in_ring(HeadPart<kHeadDim> (&total)[kHea
                           true, policy);
     }
     copy_async_commit();
-    float top = max_sum.x;
+    float top = kLowest;
 #pragma unroll
     for (int h = 0; h < kHeads; ++h)
-      if (h == own_head) top = fmaxf(top, total[h].max);
-#pragma unroll
-    for (int d = 1; d < kBatch; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
-    const float weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
-    float sum = weight * max_sum.y;
-#pragma unroll
-    for (int d = 1; d < kBatch; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
-#pragma unroll
-    for (int h = 0; h < kHeads; ++h) {
-      total[h].scale_to(__shfl_sync(kAllLanes, top, h * kBatch));
-      total[h].sum += __shfl_sync(kAllLanes, sum, h * kBatch);
-    }
+      if (h == own_head) top = total[h].max;
+    const float weight = weigh_parts(total, max_sum, top, weighs);
     copy_async_wait<0>();
 #pragma unroll 2
     for (int k = 0; k < parts; ++k) {

@@ -123,6 +123,28 @@ __device__ __forceinline__ bool arrive_last(unsigned* counter, int count) {
   return true;
 }
 
+/// The weight of a lane's part, of which it has maximum and sum, in a total that it belongs to as do those of its
+/// neighbours: 32 / kHeads lanes a head. `top`: that total's maximum so far. Totals are scaled to the maximum with
+/// these parts, and have their sums.
+template <int kHeadDim, int kHeads>
+__device__ __forceinline__ float weigh_parts(HeadPart<kHeadDim> (&total)[kHeads], float2 max_sum, float top,
+                                             bool weighs) {
+  constexpr int kLanes = 32 / kHeads;
+  top = fmaxf(max_sum.x, top);
+#pragma unroll
+  for (int d = 1; d < kLanes; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
+  const float weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
+  float sum = weight * max_sum.y;
+#pragma unroll
+  for (int d = 1; d < kLanes; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) {
+    total[h].scale_to(kHeads == 1 ? top : __shfl_sync(kAllLanes, top, h * kLanes));
+    total[h].sum += kHeads == 1 ? sum : __shfl_sync(kAllLanes, sum, h * kLanes);
+  }
+  return weight;
+}
+
 /// Adds up `count` parts, of kHeads heads at once, each `next_head` after the one before. Who comes last does this
 /// alone while everybody waits, and cold, so it should be few instructions. `Parts` has batch(first), for the parts
 /// from `first` on, and of these, for the first head, max_sum(k) and acc(k): the lane's first dimension. A batch
@@ -162,18 +184,7 @@ __device__ __forceinline__ void combine(HeadPart<kHeadDim> (&total)[kHeads], int
           if (Part::mine(v) && k < left)
             x[k][h][v] = __ldcg(reinterpret_cast<const float4*>(acc + h * next_head * kHeadDim + v * 128));
     }
-    top = fmaxf(max_sum.x, top);
-#pragma unroll
-    for (int d = 1; d < kLanes; d <<= 1) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, d));
-    const float weight = weighs ? fast_exp2(max_sum.x - top) : 0.0f;
-    float sum = weight * max_sum.y;
-#pragma unroll
-    for (int d = 1; d < kLanes; d <<= 1) sum += __shfl_xor_sync(kAllLanes, sum, d);
-#pragma unroll
-    for (int h = 0; h < kHeads; ++h) {
-      total[h].scale_to(kHeads == 1 ? top : __shfl_sync(kAllLanes, top, h * kLanes));
-      total[h].sum += kHeads == 1 ? sum : __shfl_sync(kAllLanes, sum, h * kLanes);
-    }
+    const float weight = weigh_parts(total, max_sum, top, weighs);
 #pragma unroll
     for (int k = 0; k < kBatch; ++k) {
       if (k % 8 == 0 && k >= left) break;
