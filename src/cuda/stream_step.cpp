@@ -99,7 +99,6 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
   stream.whole_unit_tokens = static_cast<std::uint16_t>(whole_unit_tokens);
   const std::int64_t units = step_.batch * on_device_.params().num_units;
   stream.whole = arith::WholeUnits(units, workers, whole_unit_tokens);
-  cut.whole_halves = arith::WholeUnits(2 * units, workers, whole_unit_tokens);
   stream.segment_cost_tokens = options_.segment_cost_tokens;
   stream.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
   stream.uncut_tokens = options_.uncut_tokens;
@@ -108,6 +107,7 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
                least = 1.0 * options_.num_workers * stream.min_run_tokens;
   stream.wide = cost + least >= 0x1p31;
   stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && 2 * cost + least < 0x1p31;
+  if (stream.may_halve) cut.whole_halves = arith::WholeUnits(2 * units, workers, whole_unit_tokens);
   return cut;
 }
 

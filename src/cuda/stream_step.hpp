@@ -36,7 +36,7 @@ class StreamStep final : public CudaPreparedStep {
   [[nodiscard]] ExecutedCounters launched() const noexcept;
   struct Cut {
     StreamParams stream;
-    arith::WholeUnits whole_halves;
+    arith::WholeUnits whole_halves;  ///< where stream.may_halve
   };
   [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
   /// Whether the last run's units are halved with these lengths.

@@ -52,8 +52,10 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
     halved = plan.halved();
   }
   if (threadIdx.x < 32 && lane_id() <= warps) plans[cta].ends[lane_id()] = end;
-  if (threadIdx.x == 0) plans[cta].has_empty_rows = has_empty_rows;
-  if (threadIdx.x == 0) plans[cta].halved = halved;
+  if (threadIdx.x == 0) {
+    plans[cta].has_empty_rows = has_empty_rows;
+    plans[cta].halved = halved;
+  }
 }
 
 struct Case {
