@@ -2,6 +2,7 @@
 
 #include "cuda_support/check.hpp"
 #include "kernels/params.hpp"
+#include "launch.hpp"
 #include "persistentkv/core/error.hpp"
 
 #include <fmt/format.h>
@@ -67,11 +68,11 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   const int warp_bytes =
       kernels.ring_bytes + group.heads_per_unit * kernels.part_floats * static_cast<int>(sizeof(float));
   cudaFuncAttributes attributes;
-  KernelLaunch launch{function, 0, 0};
+  KernelLaunch launch{function, nullptr, 0, 0};
   const auto known = std::find_if(configured_.begin(), configured_.end(),
                                   [&](const KernelLaunch& k) { return k.function == function; });
   if (known != configured_.end()) {
-    launch.shared_bytes = known->shared_bytes;
+    launch = *known;
   } else {
     const DeviceGuard guard(device_.ordinal);
     if (const cudaError_t status = cudaFuncGetAttributes(&attributes, function); status != cudaSuccess) {
@@ -87,6 +88,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
     launch.shared_bytes = static_cast<int>(std::max<std::int64_t>(most, 0));
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes),
           "cudaFuncSetAttribute");
+    launch.kernel = load_kernel(function);
     configured_.push_back(launch);
   }
   launch.warps = std::min(launch.shared_bytes / warp_bytes, max_warps);
@@ -97,6 +99,14 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   }
   launch.shared_bytes = launch.warps * warp_bytes;
   return launch;
+}
+
+cudaFunction_t CudaContext::load(const void* function) {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [known, kernel] : loaded_)
+    if (known == function) return kernel;
+  const DeviceGuard guard(device_.ordinal);
+  return loaded_.emplace_back(function, load_kernel(function)).second;
 }
 
 std::int64_t CudaContext::resident_ctas(const KernelLaunch& launch) const {

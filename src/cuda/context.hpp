@@ -31,6 +31,7 @@ struct GroupCut {
 /// A kernel and the shape of its CTAs.
 struct KernelLaunch {
   const void* function = nullptr;
+  cudaFunction_t kernel = nullptr;  ///< the same, as the driver has it
   int warps = 0;
   int shared_bytes = 0;
 };
@@ -53,6 +54,9 @@ class CudaContext {
   /// this build has no code for the device.
   [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group,
                                        int max_warps);
+
+  /// A kernel as launch_kernel() takes it.
+  [[nodiscard]] cudaFunction_t load(const void* function);
 
   /// CTAs of a kernel that the device runs at once.
   [[nodiscard]] std::int64_t resident_ctas(const KernelLaunch& launch) const;
@@ -81,6 +85,7 @@ class CudaContext {
   std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts
   std::atomic<bool> clearing_ = false;                        // uploads_ may hold work that take() must wait for
   std::vector<KernelLaunch> configured_;
+  std::vector<std::pair<const void*, cudaFunction_t>> loaded_;
   std::optional<DevicePointers> pointers_;
 };
 

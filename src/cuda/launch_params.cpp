@@ -156,19 +156,4 @@ const DecodeKernels& timeline_kernels(const Step& step) {
       to_string(step.dtype), step.shape.head_dim));
 }
 
-void launch_kernel(const CudaContext& context, const void* function, int grid, int threads, int shared_bytes,
-                   StreamHandle stream, bool dependent, void** params) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>(grid));
-  config.blockDim = dim3(static_cast<unsigned>(threads));
-  config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
-  config.stream = static_cast<cudaStream_t>(stream);
-  cudaLaunchAttribute attribute;
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  config.attrs = &attribute;
-  config.numAttrs = dependent && context.device().compute_capability >= 90 ? 1 : 0;
-  check(cudaLaunchKernelExC(&config, function, params), "cudaLaunchKernelEx");
-}
-
 }  // namespace pkv::cuda

@@ -42,9 +42,4 @@ class StepOnDevice {
 /// The kernels that stamp steps like this one. Throws Unsupported where there are none.
 [[nodiscard]] const DecodeKernels& timeline_kernels(const Step& step);
 
-/// One kernel. `dependent`: it may begin before the kernel ahead of it has finished, where the device knows how. Throws
-/// CudaError.
-void launch_kernel(const CudaContext& context, const void* function, int grid, int threads, int shared_bytes,
-                   StreamHandle stream, bool dependent, void** params);
-
 }  // namespace pkv::cuda

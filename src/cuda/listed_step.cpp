@@ -2,6 +2,7 @@
 
 #include "cuda_support/check.hpp"
 #include "cuda_support/memory.hpp"
+#include "launch.hpp"
 #include "stream_step.hpp"
 
 #include <algorithm>
@@ -129,7 +130,7 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
       step_(step),
       group_(cut_group(*context_, plan, kernels.max_blocks)),
       decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, kListedWarps)),
-      merge_(kernels.merge[group_.blocks - 1]),
+      merge_(context_->load(kernels.merge[group_.blocks - 1])),
       on_device_(context_, step, group_),
       launches_(plan.launches().begin(), plan.launches().end()),
       planned_(counters_of(plan)) {
@@ -197,22 +198,23 @@ int ListedStep::launch(const Launch& launch, const DecodeParams& p, StreamHandle
   list.count = launch.end - launch.begin;
   list.write_empty_rows = timeline.launch == 0;
   void* params[] = {const_cast<DecodeParams*>(&p), static_cast<ListParams*>(&list)};
-  const void *decode = decode_.function, *merge = merge_;
+  cudaFunction_t decode = decode_.kernel, merge = merge_;
   if (timeline.buffer.warps != nullptr) {
     const DecodeKernels& kernels = timeline_kernels(step_);
-    decode = context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, decode_.warps).function;
-    merge = kernels.merge[group_.blocks - 1];
+    decode = context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, decode_.warps).kernel;
+    merge = context_->load(kernels.merge[group_.blocks - 1]);
   }
   const std::int64_t items = std::int64_t{list.count} * group_.chunks;
   if (launch.kind == Launch::Kind::kMerge) {
     const std::int64_t warps = items * group_.heads_per_unit;
     const auto grid = static_cast<int>((warps * 32 + kMergeThreads - 1) / kMergeThreads);
-    if (grid > 0) launch_kernel(*context_, merge, grid, kMergeThreads, 0, stream, dependent, params);
+    if (grid > 0) launch_kernel(context_->device(), merge, {grid, kMergeThreads, 0, dependent}, stream, params);
     return grid * (kMergeThreads / 32);
   }
   // Where there is nothing to read, somebody must write the empty rows.
   const auto grid = static_cast<int>(std::max<std::int64_t>(items, 1));
-  launch_kernel(*context_, decode, grid, decode_.warps * 32, decode_.shared_bytes, stream, dependent, params);
+  launch_kernel(context_->device(), decode, {grid, decode_.warps * 32, decode_.shared_bytes, dependent}, stream,
+                params);
   return grid * decode_.warps;
 }
 

@@ -27,7 +27,7 @@ class ListedStep final : public CudaPreparedStep {
   Step step_;
   GroupCut group_;
   KernelLaunch decode_;
-  const void* merge_;
+  cudaFunction_t merge_;
   StepOnDevice on_device_;
   Leased plan_memory_;
   std::vector<Launch> launches_;

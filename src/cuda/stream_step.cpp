@@ -2,6 +2,7 @@
 
 #include "cuda_support/check.hpp"
 #include "cuda_support/memory.hpp"
+#include "launch.hpp"
 #include "persistentkv/core/error.hpp"
 #include "persistentkv/core/step_rows.hpp"
 #include "persistentkv/plan/planner.hpp"
@@ -88,6 +89,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   // Chained, the next kernel begins on SMs that this one leaves idle.
   const bool overlaps = chooses_cut_ && context_->device().compute_capability >= 90;
   chained_ = cut_for(chained_workers, overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
+  if (overlaps && chained_workers < workers) allow_long_steps(chained_);
 }
 
 StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
@@ -107,8 +109,19 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
                least = 1.0 * options_.num_workers * stream.min_run_tokens;
   stream.wide = cost + least >= 0x1p31;
   stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && 2 * cost + least < 0x1p31;
-  if (stream.may_halve) cut.whole_halves = arith::WholeUnits(2 * units, workers, whole_unit_tokens);
+  if (stream.may_halve) cut.rare.whole_halves = arith::WholeUnits(2 * units, workers, whole_unit_tokens);
+  cut.ctas = workers;
   return cut;
+}
+
+void StreamStep::allow_long_steps(Cut& cut) const {
+  const std::int64_t tokens = std::int64_t{arith::kLongRun} * options_.num_workers;
+  const double most = 1.0 * step_.batch * on_device_.params().max_row_tokens * on_device_.params().num_units;
+  if (tokens > INT32_MAX || most < static_cast<double>(tokens)) return;
+  cut.stream.long_step_tokens = static_cast<std::int32_t>(tokens);
+  cut.rare.long_workers = arith::Divisor(options_.num_workers);
+  cut.rare.long_whole_unit_tokens = options_.whole_unit_tokens;
+  cut.ctas = options_.num_workers;
 }
 
 void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptions& options) {
@@ -122,22 +135,23 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
   p.step.errors = errors_;
   p.partials = partials_;
   const DeviceGuard guard(context_->device().ordinal);
-  const auto launch = [&](const void* function, void* stream_params) {
-    void* params[] = {stream_params, &p, &cut.whole_halves};
-    launch_kernel(*context_, function, static_cast<int>(stream.workers.value), kernel_.warps * 32, kernel_.shared_bytes,
-                  handle, options.programmatic_dependent_launch, params);
+  const auto launch = [&](cudaFunction_t kernel, void* stream_params) {
+    void* params[] = {stream_params, &p, &cut.rare};
+    launch_kernel(context_->device(), kernel,
+                  {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, options.programmatic_dependent_launch}, handle,
+                  params);
   };
-  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.function, &stream);
+  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.kernel, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
   Probed<StreamParams> probed{stream, {*options.timeline, 0, 0}};
-  launch(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kernel_.warps).function, &probed);
+  launch(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kernel_.warps).kernel, &probed);
 }
 
 ExecutedCounters StreamStep::launched() const noexcept {
   if (ran_ == nullptr || step_.batch == 0) return {};
   ExecutedCounters executed;
   executed.launches = 1;
-  executed.decode_ctas = static_cast<int>(ran_->stream.workers.value);
+  executed.decode_ctas = ran_->ctas;
   return executed;
 }
 
@@ -146,13 +160,16 @@ ExecutedCounters StreamStep::executed() const {
   return executed_for(row_lengths(step_));
 }
 
-bool StreamStep::halves_units(std::span<const std::int32_t> lengths) const {
-  const StreamParams& stream = ran_->stream;
-  if (!stream.may_halve || std::ssize(lengths) > arith::kMostHalvedRows) return false;
+std::int64_t StreamStep::tokens_of_units(std::span<const std::int32_t> lengths) const {
   std::int64_t tokens = 0;
   for (const std::int32_t length : lengths) tokens += std::max(length, 0);
-  return arith::halves_units<std::int64_t>(tokens * on_device_.params().num_units, stream.workers,
-                                           stream.min_run_tokens);
+  return tokens * on_device_.params().num_units;
+}
+
+bool StreamStep::halves_units(std::span<const std::int32_t> lengths) const {
+  const StreamParams& stream = ran_->stream;
+  return stream.may_halve && std::ssize(lengths) <= arith::kMostHalvedRows &&
+         arith::halves_units<std::int64_t>(tokens_of_units(lengths), stream.workers, stream.min_run_tokens);
 }
 
 ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
@@ -164,8 +181,9 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   }
   // The kernel's own arithmetic, with the options that it was given; but several passes over a group count as one.
   PlanOptions options = options_;
-  options.num_workers = static_cast<int>(ran_->stream.workers.value);
-  options.whole_unit_tokens = ran_->stream.whole_unit_tokens;
+  const bool is_long = ran_->is_long(tokens_of_units(lengths));
+  options.num_workers = (is_long ? ran_->rare.long_workers : ran_->stream.workers).value;
+  options.whole_unit_tokens = is_long ? ran_->rare.long_whole_unit_tokens : ran_->stream.whole_unit_tokens;
   const int parts = halves_units(lengths) ? 2 : 1, kv_heads = step_.shape.num_kv_heads;
   StreamCut cut;
   cut.assign(parts * kv_heads, lengths, options);

@@ -36,9 +36,14 @@ class StreamStep final : public CudaPreparedStep {
   [[nodiscard]] ExecutedCounters launched() const noexcept;
   struct Cut {
     StreamParams stream;
-    arith::WholeUnits whole_halves;  ///< where stream.may_halve
+    RareCuts rare;
+    int ctas = 0;
+    [[nodiscard]] bool is_long(std::int64_t tokens) const noexcept { return tokens >= stream.long_step_tokens; }
   };
   [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
+  /// Chained steps that are long use every SM.
+  void allow_long_steps(Cut& cut) const;
+  [[nodiscard]] std::int64_t tokens_of_units(std::span<const std::int32_t> lengths) const;
   /// Whether the last run's units are halved with these lengths.
   [[nodiscard]] bool halves_units(std::span<const std::int32_t> lengths) const;
 

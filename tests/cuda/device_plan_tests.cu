@@ -33,18 +33,18 @@ struct CtaPlan {
 /// As stream_decode begins.
 template <bool kMayHalve>
 __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_constant__ StreamParams stream,
-                         const __grid_constant__ pkv::arith::WholeUnits whole_halves, CtaPlan* plans) {
+                         const __grid_constant__ RareCuts rare, CtaPlan* plans) {
   __shared__ PlanShared shared;
   const int warps = static_cast<int>(blockDim.x) >> 5, cta = static_cast<int>(blockIdx.x);
   const StepRows rows(step, shared.narrow.tokens);
   CtaEnd end;
   bool has_empty_rows, halved = false;
   if (stream.wide) {
-    const WarpPlan plan = make_wide_plan(step, stream, shared, cta);
+    const WarpPlan plan = make_wide_plan(step, stream, rare, shared, cta);
     end = {plan.place, plan.wide_sharers};
     has_empty_rows = plan.has_empty_rows;
   } else {
-    StreamPlan<std::int32_t, kMayHalve> plan(step, stream, whole_halves, rows, shared.narrow);
+    StreamPlan<std::int32_t, kMayHalve> plan(step, stream, rare, rows, shared.narrow);
     plan.make();
     const auto found = plan.end(cta);
     end = {found.place, plan.sharers(found)};
@@ -65,6 +65,10 @@ struct Case {
   bool running_sums;  // of the lengths, in int64
   bool may_halve;     // the units, of narrow plans
   pkv::PlanOptions options;
+  // From so many tokens of all units on, the device takes the second of two cuts. The other one has fewer workers.
+  std::int32_t long_step_tokens = INT32_MAX;
+  int other_workers = 1;
+  int other_whole_unit_tokens = 0;
 };
 
 /// What the engine knows of a step's cost beforehand.
@@ -132,6 +136,11 @@ Case random_case(Random& random) {
     c.options.whole_unit_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 65535));
   c.may_halve = random.chance(0.5) && 2 * cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
   if (c.may_halve && random.chance(0.5)) aim_at_halving(c, random);
+  if (!c.may_halve && random.chance(0.4) && all_tokens(c) < INT32_MAX) {
+    c.long_step_tokens = static_cast<std::int32_t>(all_tokens(c) + random.in(0, 1));
+    c.other_workers = std::max(c.options.num_workers - static_cast<int>(random.in(0, 4)), 1);
+    c.other_whole_unit_tokens = static_cast<int>(random.in(0, 65535));
+  }
   return c;
 }
 
@@ -166,8 +175,12 @@ class DevicePlan : public ::testing::Test {
     } else {
       EXPECT_EQ(cudaMemcpy(lengths_, c.lengths.data(), c.lengths.size() * 4, cudaMemcpyHostToDevice), cudaSuccess);
     }
+    const bool is_long = c.long_step_tokens <= all_tokens(c);
+    const int short_workers = is_long ? c.other_workers : c.options.num_workers;
+    const int short_whole = is_long ? c.other_whole_unit_tokens : c.options.whole_unit_tokens;
     StreamParams stream;
-    stream.workers = pkv::arith::Divisor(c.options.num_workers);
+    stream.workers = pkv::arith::Divisor(short_workers);
+    stream.long_step_tokens = c.long_step_tokens;
     stream.warps = pkv::arith::Divisor(c.warps);
     stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
     stream.segment_cost_tokens = c.options.segment_cost_tokens;
@@ -175,14 +188,17 @@ class DevicePlan : public ::testing::Test {
     stream.uncut_tokens = c.options.uncut_tokens;
     stream.wide = wide;
     stream.may_halve = c.may_halve;
-    stream.whole_unit_tokens = static_cast<std::uint16_t>(c.options.whole_unit_tokens);
+    stream.whole_unit_tokens = static_cast<std::uint16_t>(short_whole);
     const std::int64_t units = std::int64_t{step.batch} * c.units;
-    stream.whole = pkv::arith::WholeUnits(units, c.options.num_workers, c.options.whole_unit_tokens);
-    const pkv::arith::WholeUnits whole_halves(2 * units, c.options.num_workers, c.options.whole_unit_tokens);
+    stream.whole = pkv::arith::WholeUnits(units, short_workers, short_whole);
+    RareCuts rare;
+    rare.whole_halves = pkv::arith::WholeUnits(2 * units, short_workers, short_whole);
+    rare.long_workers = pkv::arith::Divisor(is_long ? c.options.num_workers : c.other_workers);
+    rare.long_whole_unit_tokens = is_long ? c.options.whole_unit_tokens : c.other_whole_unit_tokens;
     const auto workers = static_cast<std::size_t>(c.options.num_workers);
     EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * workers), cudaSuccess);
     const auto kernel = c.may_halve ? plan_all<true> : plan_all<false>;
-    kernel<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, whole_halves, plans_);
+    kernel<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, rare, plans_);
     EXPECT_EQ(cudaGetLastError(), cudaSuccess);
     std::vector<CtaPlan> plans(workers);
     EXPECT_EQ(cudaMemcpy(plans.data(), plans_, sizeof(CtaPlan) * workers, cudaMemcpyDeviceToHost), cudaSuccess);
@@ -273,7 +289,7 @@ int expect_the_hosts(Case c, bool wide, const std::vector<CtaPlan>& plans) {
 
 TEST_F(DevicePlan, IsTheHosts) {
   Random random(pkv::conformance::test_seed());
-  int continued = 0, narrow_plans = 0, wide_plans = 0, halved_plans = 0;
+  int continued = 0, narrow_plans = 0, wide_plans = 0, halved_plans = 0, long_plans = 0;
   for (int i = 0; i < 600; ++i) {
     SCOPED_TRACE(::testing::Message() << "PKV_TEST_SEED=" << pkv::conformance::test_seed() << ", case " << i);
     const Case c = random_case(random);
@@ -282,6 +298,7 @@ TEST_F(DevicePlan, IsTheHosts) {
     ++(wide ? wide_plans : narrow_plans);
     const std::vector<CtaPlan> plans = plan_on_device(c, wide);
     halved_plans += plans.front().halved ? 1 : 0;
+    long_plans += c.long_step_tokens <= all_tokens(c) ? 1 : 0;
     continued += expect_the_hosts(c, wide, plans);
     if (HasFailure()) return;
   }
@@ -289,6 +306,7 @@ TEST_F(DevicePlan, IsTheHosts) {
   EXPECT_GT(narrow_plans, 50);
   EXPECT_GT(wide_plans, 50);
   EXPECT_GT(halved_plans, 20);
+  EXPECT_GT(long_plans, 20);
   unsigned errors = 0;
   EXPECT_EQ(cudaMemcpy(&errors, errors_, sizeof(errors), cudaMemcpyDeviceToHost), cudaSuccess);
   EXPECT_EQ(errors, 0u);

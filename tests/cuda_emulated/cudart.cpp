@@ -3,6 +3,7 @@
 
 #include "simt.hpp"
 
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -62,6 +64,15 @@ cudaError_t put(cudaStream_t stream, Do call) {
     return say(cudaErrorLaunchFailure);
   }
   return cudaSuccess;
+}
+
+CUresult launch_kernel_ex(const CUlaunchConfig* config, CUfunction kernel, void** params, void**) {
+  const pkv::emulation::Thunk* thunk = find_kernel(kernel);
+  if (thunk == nullptr || config->sharedMemBytes > pkv::emulation::kSharedBytes) return CUDA_ERROR_INVALID_VALUE;
+  return static_cast<CUresult>(
+      put(config->hStream, [grid = config->gridDimX, block = config->blockDimX, call = (*thunk)(params)] {
+        pkv::emulation::launch(grid, block, call);
+      }));
 }
 
 }  // namespace
@@ -223,13 +234,15 @@ cudaError_t CUDARTAPI cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks,
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
-cudaError_t CUDARTAPI cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function, void** params) {
-  const pkv::emulation::Thunk* thunk = find_kernel(function);
-  if (thunk == nullptr || config->dynamicSmemBytes > pkv::emulation::kSharedBytes)
-    return say(cudaErrorInvalidConfiguration);
-  return put(config->stream, [grid = config->gridDim.x, block = config->blockDim.x, call = (*thunk)(params)] {
-    pkv::emulation::launch(grid, block, call);
-  });
+cudaError_t CUDARTAPI cudaGetFuncBySymbol(cudaFunction_t* kernel, const void* function) {
+  *kernel = reinterpret_cast<cudaFunction_t>(const_cast<void*>(function));
+  return say(find_kernel(function) != nullptr ? cudaSuccess : cudaErrorInvalidDeviceFunction);
+}
+cudaError_t CUDARTAPI cudaGetDriverEntryPointByVersion(const char* name, void** entry, unsigned, unsigned long long,
+                                                       cudaDriverEntryPointQueryResult* result) {
+  *entry = std::string_view(name) == "cuLaunchKernelEx" ? reinterpret_cast<void*>(&launch_kernel_ex) : nullptr;
+  *result = *entry != nullptr ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
 }
 
 }  // extern "C"

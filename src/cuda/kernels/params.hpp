@@ -115,6 +115,14 @@ struct StreamParams {
   bool wide = false;       ///< costs may reach 2^31
   bool may_halve = false;  ///< of a short step, each unit may be two, of half the heads
   std::uint16_t whole_unit_tokens = 0;
+  std::int32_t long_step_tokens = INT32_MAX;  ///< of all units: from so many on, a step is cut for other workers
+};
+
+/// `stream`: cuts that few steps have. Apart, so that most ask for none of it.
+struct RareCuts {
+  arith::WholeUnits whole_halves;  ///< where StreamParams::may_halve
+  arith::Divisor long_workers;     ///< CTAs of a long step
+  int long_whole_unit_tokens = 0;
 };
 
 /// A segment of a listed plan. Slots are numbered as merges read them: the parts of one have neighbouring slots.

@@ -62,7 +62,7 @@ __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const Ste
 template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     stream_decode(const __grid_constant__ typename Probe::template With<StreamParams> stream,
-                  const __grid_constant__ DecodeParams p, const __grid_constant__ arith::WholeUnits whole_halves) {
+                  const __grid_constant__ DecodeParams p, const __grid_constant__ RareCuts rare) {
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ PlanShared plan_shared;
   __shared__ JoinShared join_shared;
@@ -74,11 +74,11 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
   constexpr bool kMayHalve = kBlocks > 1;
   const StepRows rows(p.step, plan_shared.narrow.tokens);
   using Plan = StreamPlan<std::int32_t, kMayHalve>;
-  Plan plan(p.step, stream, whole_halves, rows, plan_shared.narrow);
+  Plan plan(p.step, stream, rare, rows, plan_shared.narrow);
   typename Plan::End own_end{};
   WarpPlan warp_plan;
   if (__builtin_expect(stream.wide, 0)) {
-    warp_plan = make_wide_plan(p.step, stream, plan_shared, cta);
+    warp_plan = make_wide_plan(p.step, stream, rare, plan_shared, cta);
   } else {
     plan.make();
     own_end = plan.end(cta);

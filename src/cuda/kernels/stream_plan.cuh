@@ -26,11 +26,11 @@ class StreamPlan {
   using Shared = typename ManyRows<Int>::Shared;
 
   /// `shared` is used where there are more rows than a warp holds.
-  __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream,
-                                        const arith::WholeUnits& whole_halves, const StepRows& rows, Shared& shared)
+  __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream, const RareCuts& rare,
+                                        const StepRows& rows, Shared& shared)
       : step_(step),
         stream_(stream),
-        whole_halves_(whole_halves),
+        rare_(rare),
         rows_(rows),
         shared_(shared),
         tile_(static_cast<Int>(stream.tile_tokens.value)),
@@ -44,6 +44,7 @@ class StreamPlan {
       total_ = sum.total;
       rows_per_thread_ = sum.rows_per_thread;
       rows_alike = sum.alike;
+      is_long_ = is_long(total_ - static_cast<Int>(sum.alike.live) * num_units() * segment_cost_.tokens);
       if (is_even(rows_alike)) even_tokens_ = rows_alike.tokens;
     } else {
       rows_alike = sum_in_warp();
@@ -52,10 +53,11 @@ class StreamPlan {
     int tokens = whole().tokens_if_whole(rows_alike.tokens);
     not_before(tokens);  // else the code after it stands there twice
     const arith::StepCut<Int> cut =
-        rows_alike.live == step_.batch || rows_alike.tokens == 0
+        !is_long_ && (rows_alike.live == step_.batch || rows_alike.tokens == 0)
             ? arith::cut_step<Int>(total_, tokens, step_.batch * num_units(), whole(), segment_cost_.tokens,
                                    stream_.workers, static_cast<Int>(stream_.min_run_tokens))
-            : cut_some_rows(total_, rows_alike, num_units(), stream_);
+            : cut_rarely(total_, rows_alike, num_units(), stream_, workers(),
+                         is_long_ ? rare_.long_whole_unit_tokens : stream_.whole_unit_tokens);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_.tokens) resum(cut.segment_cost, rows_alike.tokens);
   }
@@ -108,7 +110,14 @@ class StreamPlan {
     return halved() ? 2 * step_.num_units : step_.num_units;
   }
   [[nodiscard]] __device__ __forceinline__ const arith::WholeUnits& whole() const {
-    return halved() ? whole_halves_ : stream_.whole;
+    return halved() ? rare_.whole_halves : stream_.whole;
+  }
+  [[nodiscard]] __device__ __forceinline__ const arith::Divisor& workers() const {
+    return __builtin_expect(is_long_, 0) ? rare_.long_workers : stream_.workers;
+  }
+  /// `tokens`: of all units.
+  [[nodiscard]] __device__ __forceinline__ bool is_long(Int tokens) const {
+    return tokens >= static_cast<Int>(stream_.long_step_tokens);
   }
 
   /// Whether all rows have equally many tokens: then there is nothing to sum up or to search.
@@ -132,21 +141,22 @@ class StreamPlan {
       alike = {rows_.alike(), rows_.num_live()};
       own = rows_.own_tokens();
     }
+    const Int tokens = alike.tokens > 0 ? alike.tokens * alike.live : sum_of_lanes<Int>(own);
     if constexpr (kMayHalve) {
-      const Int tokens = alike.tokens > 0 ? alike.tokens * alike.live : sum_of_lanes<Int>(own);
       // By a vote, so that the compiler knows that all lanes agree.
       halved_ = __any_sync(kAllLanes, stream_.may_halve &&
                                           arith::halves_units<Int>(tokens * step_.num_units, stream_.workers,
                                                                    static_cast<Int>(stream_.min_run_tokens))) != 0;
     }
+    is_long_ = is_long(tokens * num_units());
     if (is_even(alike)) {
       even_tokens_ = alike.tokens;
       total_ = step_.batch * arith::row_cost<Int>(even_tokens_, num_units(), segment_cost_.tokens);
       return alike;
     }
     if (alike.tokens == 0) {
-      segment_cost_.long_row = SegmentCost::long_row_of(sum_of_lanes<Int>(own) * num_units(), stream_.workers,
-                                                        static_cast<Int>(stream_.min_run_tokens));
+      segment_cost_.long_row =
+          SegmentCost::long_row_of(tokens * num_units(), workers(), static_cast<Int>(stream_.min_run_tokens));
     }
     Int mine = own_cost(0);
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
@@ -164,13 +174,14 @@ class StreamPlan {
     return arith::row_cost<Int>(rows_.own_tokens(j), num_units(), segment_cost_.of(rows_.own_tokens(j)));
   }
 
-  /// Of rows that are alike but for empty ones.
-  __device__ __noinline__ static arith::StepCut<Int> cut_some_rows(Int total, const Alike& alike, int num_units,
-                                                                   const StreamParams& stream) {
+  /// Of rows that are alike but for empty ones, and of long steps.
+  __device__ __noinline__ static arith::StepCut<Int> cut_rarely(Int total, const Alike& alike, int num_units,
+                                                                const StreamParams& stream,
+                                                                const arith::Divisor& workers, int whole_unit_tokens) {
     const std::int64_t units = std::int64_t{alike.live} * num_units;
-    const arith::WholeUnits whole(units, stream.workers.value, stream.whole_unit_tokens);
+    const arith::WholeUnits whole(units, workers.value, whole_unit_tokens);
     return arith::cut_step<Int>(total, whole.tokens_if_whole<Int>(alike.tokens), static_cast<Int>(units), whole,
-                                stream.segment_cost_tokens, stream.workers, static_cast<Int>(stream.min_run_tokens));
+                                stream.segment_cost_tokens, workers, static_cast<Int>(stream.min_run_tokens));
   }
 
   /// Of rows that are alike, once their segments' constant is another.
@@ -222,7 +233,7 @@ class StreamPlan {
 
   const StepParams& step_;
   const StreamParams& stream_;
-  const arith::WholeUnits& whole_halves_;
+  const RareCuts& rare_;
   const StepRows& rows_;
   Shared& shared_;
   Int tile_;
@@ -231,6 +242,7 @@ class StreamPlan {
   arith::Runs<Int> ctas_;
   bool has_empty_rows_ = false;
   bool halved_ = false;
+  bool is_long_ = false;
   int even_tokens_ = 0;      // of every row, if all have as many
   Int before_ = 0;           // of this lane's rows, if a warp holds all
   int rows_per_thread_ = 1;  // if not
