@@ -98,7 +98,8 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
   stream.workers = arith::Divisor(workers);
   stream.warps = arith::Divisor(kernel_.warps);
   stream.tile_tokens = arith::Divisor(options_.tile_tokens);
-  stream.whole_unit_tokens = static_cast<std::uint16_t>(whole_unit_tokens);
+  cut.rare.whole_unit_tokens = cut.rare.long_whole_unit_tokens = whole_unit_tokens;
+  cut.rare.long_workers = stream.workers;
   const std::int64_t units = step_.batch * on_device_.params().num_units;
   stream.whole = arith::WholeUnits(units, workers, whole_unit_tokens);
   stream.segment_cost_tokens = options_.segment_cost_tokens;
@@ -115,10 +116,10 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
 }
 
 void StreamStep::allow_long_steps(Cut& cut) const {
-  const std::int64_t tokens = std::int64_t{arith::kLongRun} * options_.num_workers;
+  const std::int64_t kilotokens = (std::int64_t{arith::kLongRun} * options_.num_workers) >> 10;
   const double most = 1.0 * step_.batch * on_device_.params().max_row_tokens * on_device_.params().num_units;
-  if (tokens > INT32_MAX || most < static_cast<double>(tokens)) return;
-  cut.stream.long_step_tokens = static_cast<std::int32_t>(tokens);
+  if (kilotokens >= UINT16_MAX || most < 1024.0 * static_cast<double>(kilotokens)) return;
+  cut.stream.long_step_kilotokens = static_cast<std::uint16_t>(kilotokens);
   cut.rare.long_workers = arith::Divisor(options_.num_workers);
   cut.rare.long_whole_unit_tokens = options_.whole_unit_tokens;
   cut.ctas = options_.num_workers;
@@ -183,7 +184,7 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   PlanOptions options = options_;
   const bool is_long = ran_->is_long(tokens_of_units(lengths));
   options.num_workers = (is_long ? ran_->rare.long_workers : ran_->stream.workers).value;
-  options.whole_unit_tokens = is_long ? ran_->rare.long_whole_unit_tokens : ran_->stream.whole_unit_tokens;
+  options.whole_unit_tokens = is_long ? ran_->rare.long_whole_unit_tokens : ran_->rare.whole_unit_tokens;
   const int parts = halves_units(lengths) ? 2 : 1, kv_heads = step_.shape.num_kv_heads;
   StreamCut cut;
   cut.assign(parts * kv_heads, lengths, options);

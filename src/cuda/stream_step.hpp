@@ -38,7 +38,9 @@ class StreamStep final : public CudaPreparedStep {
     StreamParams stream;
     RareCuts rare;
     int ctas = 0;
-    [[nodiscard]] bool is_long(std::int64_t tokens) const noexcept { return tokens >= stream.long_step_tokens; }
+    [[nodiscard]] bool is_long(std::int64_t tokens) const noexcept {
+      return tokens >> 10 >= stream.long_step_kilotokens;
+    }
   };
   [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
   /// Chained steps that are long use every SM.

@@ -17,6 +17,13 @@ constexpr std::int64_t kBucketTilesPerSplit = 96;
 constexpr std::int64_t kBucketMaxSplits = 48;
 constexpr std::int64_t kQueueTilesPerSplit = 64;
 
+// Our own for the fused workqueue, in tokens of a task: of at most so many, all tasks of a step can be as long as each
+// other; kFusedTasks is less than 128 by what rounding up adds.
+constexpr std::int64_t kFusedTasks = 112;
+constexpr std::int64_t kFusedLeast = 256;
+constexpr std::int64_t kFusedEven = 4096;
+constexpr std::int64_t kFusedMost = 2048;
+
 std::int64_t ceil4(std::int64_t x) { return arith::round_up(x, 4); }
 
 std::int64_t splits_to_fill(int num_kv_heads, std::int64_t rows) {
@@ -41,6 +48,17 @@ int workqueue_splits(int num_kv_heads, std::int64_t rows, std::int64_t tiles) no
   const std::int64_t wanted =
       std::max(ceil4(splits_to_fill(num_kv_heads, rows)), ceil4(arith::ceil_div(tiles, kQueueTilesPerSplit)));
   return static_cast<int>(std::max(kMinSplits, std::min({wanted, queue_max_splits(rows), tiles})));
+}
+
+int workqueue_fused_splits(const FusedStep& step, std::int64_t tiles) noexcept {
+  const auto splits_of = [&](std::int64_t task_tokens) {
+    const std::int64_t splits = arith::ceil_div(tiles, arith::ceil_div(task_tokens, step.tile_tokens));
+    return static_cast<int>(std::max<std::int64_t>(splits, 1));
+  };
+  const std::int64_t even = arith::ceil_div(step.kv_tokens * step.num_kv_heads, kFusedTasks);
+  if (even <= kFusedEven) return splits_of(std::max(even, kFusedLeast));
+  if (step.rows * step.num_kv_heads >= 2 * kTargetCtas) return splits_of(kFusedMost);
+  return workqueue_splits(step.num_kv_heads, step.rows, tiles);
 }
 
 WorkPlan make_plan(Schedule schedule, const PlanInput& input, const PlanOptions& options) {

@@ -8,13 +8,20 @@ namespace pkv::detail {
 
 WorkPlan plan_workqueue(Schedule schedule, const PlanInput& input, const PlanOptions& options) {
   PlanBuilder builder(schedule, input, options);
-  const std::int64_t active =
-      std::count_if(input.lengths.begin(), input.lengths.end(), [](std::int32_t length) { return length > 0; });
+  FusedStep step{.num_kv_heads = builder.num_kv_heads(), .tile_tokens = options.tile_tokens};
+  for (const std::int32_t length : input.lengths) {
+    if (length <= 0) continue;
+    ++step.rows;
+    step.kv_tokens += length;
+  }
+  const auto splits_of = [&](std::int64_t tiles) {
+    if (options.splits > 0) return options.splits;
+    if (schedule == Schedule::kWorkqueueFused) return workqueue_fused_splits(step, tiles);
+    return workqueue_splits(step.num_kv_heads, step.rows, tiles);
+  };
   for (std::size_t row = 0; row < input.lengths.size(); ++row) {
     if (input.lengths[row] <= 0) continue;
-    const std::int32_t wanted =
-        options.splits > 0 ? options.splits : workqueue_splits(builder.num_kv_heads(), active, builder.tiles(row));
-    const std::int32_t splits = std::min(wanted, builder.tiles(row));
+    const std::int32_t splits = std::min(splits_of(builder.tiles(row)), builder.tiles(row));
     builder.begin_row(row, splits);
     for (std::int32_t s = 0; s < splits; ++s)
       for (std::int32_t h = 0; h < builder.num_kv_heads(); ++h) builder.add_split(row, h, s, splits);

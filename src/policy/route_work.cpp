@@ -155,6 +155,13 @@ RouteWork fitted_flashinfer(double slots, const PolicyInput& input, const StepSu
   return work;
 }
 
+/// Splits of a row of a workqueue.
+int queue_splits(Route route, const PolicyInput& input, const StepSummary& step, std::int64_t tiles) {
+  const int heads = input.step.shape.num_kv_heads;
+  if (route != Route::kWorkqueueFused) return workqueue_splits(heads, step.active_rows, tiles);
+  return workqueue_fused_splits({heads, step.active_rows, step.kv_tokens, input.options.tile_tokens}, tiles);
+}
+
 /// Splits of the rows where the whole step is one grid or one queue; of the longest row, for the queue.
 int grid_splits(Route route, int fixed, const PolicyInput& input, const StepSummary& step) {
   if (fixed > 0) return fixed;
@@ -163,18 +170,16 @@ int grid_splits(Route route, int fixed, const PolicyInput& input, const StepSumm
   if (route == Route::kSequenceSplit) return bucket_splits(heads, 1, longest, longest);
   if (route == Route::kPaddedBucket)
     return bucket_splits(heads, step.active_rows, tiles_of(step.shortest_row_tokens, input), longest);
-  // More tiles never mean fewer splits: the longest row has the most.
-  return workqueue_splits(heads, step.active_rows, longest);
+  return queue_splits(route, input, step, longest);  // more tiles never mean fewer: the longest row has the most
 }
 
 /// Rows with fewer tiles have fewer splits: the queue's tasks as they are.
-void count_queue(RouteWork& work, int fixed, const PolicyInput& input, const StepSummary& step) {
+void count_queue(RouteWork& work, Route route, int fixed, const PolicyInput& input, const StepSummary& step) {
   double row_splits = 0, states = 0;
   for (const std::int32_t tokens : input.step.lengths) {
     if (tokens <= 0) continue;
     const std::int64_t tiles = tiles_of(tokens, input);
-    const std::int64_t wanted =
-        fixed > 0 ? fixed : workqueue_splits(input.step.shape.num_kv_heads, step.active_rows, tiles);
+    const std::int64_t wanted = fixed > 0 ? fixed : queue_splits(route, input, step, tiles);
     const auto splits = static_cast<double>(std::min(wanted, tiles));
     row_splits += splits;
     states += splits > 1 ? splits : 0.0;
@@ -233,7 +238,7 @@ RouteWork fitted_work(int num_sms, double slots, Route route, int splits, const 
     case Route::kWorkqueue:
     case Route::kWorkqueueFused: {
       RouteWork work = grid_work(route, splits, input, step, slots);
-      count_queue(work, splits, input, step);
+      count_queue(work, route, splits, input, step);
       return work;
     }
     case Route::kStream:

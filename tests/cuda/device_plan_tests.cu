@@ -65,8 +65,9 @@ struct Case {
   bool running_sums;  // of the lengths, in int64
   bool may_halve;     // the units, of narrow plans
   pkv::PlanOptions options;
-  // From so many tokens of all units on, the device takes the second of two cuts. The other one has fewer workers.
-  std::int32_t long_step_tokens = INT32_MAX;
+  // From so many tokens of all units on, 1024 each, the device takes the second of two cuts. The other has fewer
+  // workers.
+  std::uint16_t long_step_kilotokens = UINT16_MAX;
   int other_workers = 1;
   int other_whole_unit_tokens = 0;
 };
@@ -102,6 +103,8 @@ std::int64_t all_tokens(const Case& c) {
   return tokens * c.units;
 }
 
+bool is_long(const Case& c) { return all_tokens(c) >> 10 >= c.long_step_kilotokens; }
+
 /// A least run with which the units are just halved, or just not.
 void aim_at_halving(Case& c, Random& random) {
   const std::int64_t enough = (all_tokens(c) - 1) / c.options.num_workers + 1, least = enough - random.in(0, 1);
@@ -134,10 +137,13 @@ Case random_case(Random& random) {
   if (random.chance(0.4)) make_alike(c, random);
   if (random.chance(0.5))
     c.options.whole_unit_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 65535));
+  c.other_workers = c.options.num_workers;
+  c.other_whole_unit_tokens = c.options.whole_unit_tokens;
   c.may_halve = random.chance(0.5) && 2 * cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
   if (c.may_halve && random.chance(0.5)) aim_at_halving(c, random);
-  if (!c.may_halve && random.chance(0.4) && all_tokens(c) < INT32_MAX) {
-    c.long_step_tokens = static_cast<std::int32_t>(all_tokens(c) + random.in(0, 1));
+  if (!c.may_halve && random.chance(0.4)) {
+    const std::int64_t least = (all_tokens(c) >> 10) + random.in(0, 1);
+    c.long_step_kilotokens = static_cast<std::uint16_t>(std::min<std::int64_t>(least, UINT16_MAX));
     c.other_workers = std::max(c.options.num_workers - static_cast<int>(random.in(0, 4)), 1);
     c.other_whole_unit_tokens = static_cast<int>(random.in(0, 65535));
   }
@@ -175,12 +181,11 @@ class DevicePlan : public ::testing::Test {
     } else {
       EXPECT_EQ(cudaMemcpy(lengths_, c.lengths.data(), c.lengths.size() * 4, cudaMemcpyHostToDevice), cudaSuccess);
     }
-    const bool is_long = c.long_step_tokens <= all_tokens(c);
-    const int short_workers = is_long ? c.other_workers : c.options.num_workers;
-    const int short_whole = is_long ? c.other_whole_unit_tokens : c.options.whole_unit_tokens;
+    const int short_workers = is_long(c) ? c.other_workers : c.options.num_workers;
+    const int short_whole = is_long(c) ? c.other_whole_unit_tokens : c.options.whole_unit_tokens;
     StreamParams stream;
     stream.workers = pkv::arith::Divisor(short_workers);
-    stream.long_step_tokens = c.long_step_tokens;
+    stream.long_step_kilotokens = c.long_step_kilotokens;
     stream.warps = pkv::arith::Divisor(c.warps);
     stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
     stream.segment_cost_tokens = c.options.segment_cost_tokens;
@@ -188,13 +193,13 @@ class DevicePlan : public ::testing::Test {
     stream.uncut_tokens = c.options.uncut_tokens;
     stream.wide = wide;
     stream.may_halve = c.may_halve;
-    stream.whole_unit_tokens = static_cast<std::uint16_t>(short_whole);
     const std::int64_t units = std::int64_t{step.batch} * c.units;
     stream.whole = pkv::arith::WholeUnits(units, short_workers, short_whole);
     RareCuts rare;
     rare.whole_halves = pkv::arith::WholeUnits(2 * units, short_workers, short_whole);
-    rare.long_workers = pkv::arith::Divisor(is_long ? c.options.num_workers : c.other_workers);
-    rare.long_whole_unit_tokens = is_long ? c.options.whole_unit_tokens : c.other_whole_unit_tokens;
+    rare.whole_unit_tokens = short_whole;
+    rare.long_workers = pkv::arith::Divisor(is_long(c) ? c.options.num_workers : c.other_workers);
+    rare.long_whole_unit_tokens = is_long(c) ? c.options.whole_unit_tokens : c.other_whole_unit_tokens;
     const auto workers = static_cast<std::size_t>(c.options.num_workers);
     EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * workers), cudaSuccess);
     const auto kernel = c.may_halve ? plan_all<true> : plan_all<false>;
@@ -298,7 +303,7 @@ TEST_F(DevicePlan, IsTheHosts) {
     ++(wide ? wide_plans : narrow_plans);
     const std::vector<CtaPlan> plans = plan_on_device(c, wide);
     halved_plans += plans.front().halved ? 1 : 0;
-    long_plans += c.long_step_tokens <= all_tokens(c) ? 1 : 0;
+    long_plans += is_long(c) ? 1 : 0;
     continued += expect_the_hosts(c, wide, plans);
     if (HasFailure()) return;
   }

@@ -116,8 +116,10 @@ TEST(Workqueue, OneTaskForEachNonEmptyIntervalInThePapersOrder) {
 
 TEST(Workqueue, FusedIsTheSameTasksInOneLaunch) {
   const std::vector<std::int32_t> lengths{5000, 70, 1};
-  const WorkPlan two = make_plan(Schedule::kWorkqueue, {kShape, lengths, {}});
-  const WorkPlan fused = make_plan(Schedule::kWorkqueueFused, {kShape, lengths, {}});
+  PlanOptions options;
+  options.splits = 20;
+  const WorkPlan two = make_plan(Schedule::kWorkqueue, {kShape, lengths, {}}, options);
+  const WorkPlan fused = make_plan(Schedule::kWorkqueueFused, {kShape, lengths, {}}, options);
   EXPECT_TRUE(std::equal(two.segments().begin(), two.segments().end(), fused.segments().begin()));
   EXPECT_EQ(fused.counters().launches, 1);
   EXPECT_EQ(fused.counters().merge_launches, 0);

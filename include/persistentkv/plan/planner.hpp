@@ -33,4 +33,18 @@ struct PlanInput {
 /// Splits of one row of the workqueue by the paper's rule. `rows` counts the active rows of the step. At least 4.
 [[nodiscard]] int workqueue_splits(int num_kv_heads, std::int64_t rows, std::int64_t tiles) noexcept;
 
+/// What the fused workqueue goes by, of all rows together.
+struct FusedStep {
+  int num_kv_heads = 1;
+  std::int64_t rows = 0;       // that have tokens
+  std::int64_t kv_tokens = 0;  // of all rows
+  int tile_tokens = 1;
+};
+
+/// Splits of one row of the fused workqueue, where whoever ends last merges alone, while all others are idle: a rule of
+/// this project (docs/design/cuda-engine.md has what it was measured by). A short step gets tasks of one length, some
+/// 128 of them, but none of less than 256 tokens; one with units (row and KV head) enough for two times the paper's 256
+/// CTAs, tasks of at most 2048 tokens; any other the paper's splits. At least 1.
+[[nodiscard]] int workqueue_fused_splits(const FusedStep& step, std::int64_t tiles) noexcept;
+
 }  // namespace pkv

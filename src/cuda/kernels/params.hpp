@@ -112,16 +112,16 @@ struct StreamParams {
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
   int uncut_tokens = 0;
-  bool wide = false;       ///< costs may reach 2^31
-  bool may_halve = false;  ///< of a short step, each unit may be two, of half the heads
-  std::uint16_t whole_unit_tokens = 0;
-  std::int32_t long_step_tokens = INT32_MAX;  ///< of all units: from so many on, a step is cut for other workers
+  bool wide = false;                                ///< costs may reach 2^31
+  bool may_halve = false;                           ///< of a short step, each unit may be two, of half the heads
+  std::uint16_t long_step_kilotokens = UINT16_MAX;  ///< of all units, 1024 each: from so many on, RareCuts has the cut
 };
 
 /// `stream`: cuts that few steps have. Apart, so that most ask for none of it.
 struct RareCuts {
   arith::WholeUnits whole_halves;  ///< where StreamParams::may_halve
-  arith::Divisor long_workers;     ///< CTAs of a long step
+  int whole_unit_tokens = 0;
+  arith::Divisor long_workers;  ///< CTAs of a long step; where it is cut as others are, theirs
   int long_whole_unit_tokens = 0;
 };
 

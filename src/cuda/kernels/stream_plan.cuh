@@ -57,7 +57,7 @@ class StreamPlan {
             ? arith::cut_step<Int>(total_, tokens, step_.batch * num_units(), whole(), segment_cost_.tokens,
                                    stream_.workers, static_cast<Int>(stream_.min_run_tokens))
             : cut_rarely(total_, rows_alike, num_units(), stream_, workers(),
-                         is_long_ ? rare_.long_whole_unit_tokens : stream_.whole_unit_tokens);
+                         is_long_ ? rare_.long_whole_unit_tokens : rare_.whole_unit_tokens);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_.tokens) resum(cut.segment_cost, rows_alike.tokens);
   }
@@ -117,7 +117,7 @@ class StreamPlan {
   }
   /// `tokens`: of all units.
   [[nodiscard]] __device__ __forceinline__ bool is_long(Int tokens) const {
-    return tokens >= static_cast<Int>(stream_.long_step_tokens);
+    return tokens >> 10 >= static_cast<Int>(stream_.long_step_kilotokens);
   }
 
   /// Whether all rows have equally many tokens: then there is nothing to sum up or to search.

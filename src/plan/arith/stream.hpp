@@ -134,7 +134,7 @@ PKV_HOST_DEVICE constexpr bool halves_units(Int all_tokens, const Divisor& worke
 
 /// Tokens that each worker has of all units, in a step so long that a launch which overlaps its neighbours does not leave
 /// a place free for them.
-inline constexpr int kLongRun = 1 << 14;
+inline constexpr int kLongRun = 30000;
 
 /// The runs of a step, and the constant of its segments.
 template <class Int>
