@@ -68,7 +68,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   const int warp_bytes =
       kernels.ring_bytes + group.heads_per_unit * kernels.part_floats * static_cast<int>(sizeof(float));
   cudaFuncAttributes attributes;
-  KernelLaunch launch{function, nullptr, 0, 0};
+  KernelLaunch launch{function};
   const auto known = std::find_if(configured_.begin(), configured_.end(),
                                   [&](const KernelLaunch& k) { return k.function == function; });
   if (known != configured_.end()) {
@@ -89,6 +89,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes),
           "cudaFuncSetAttribute");
     launch.kernel = load_kernel(function);
+    launch.by_twos = device_.compute_capability >= 90 && launches_by_twos(function, launch.shared_bytes);
     configured_.push_back(launch);
   }
   launch.warps = std::min(launch.shared_bytes / warp_bytes, max_warps);
@@ -99,6 +100,22 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   }
   launch.shared_bytes = launch.warps * warp_bytes;
   return launch;
+}
+
+bool CudaContext::launches_by_twos(const void* function, int shared_bytes) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(2);
+  config.blockDim = dim3(kMaxWarps * 32);
+  config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
+  cudaLaunchAttribute cluster = {};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {2, 1, 1};
+  config.attrs = &cluster;
+  config.numAttrs = 1;
+  int at_once = 0;
+  if (cudaOccupancyMaxActiveClusters(&at_once, function, &config) == cudaSuccess) return at_once > 0;
+  (void)cudaGetLastError();
+  return false;
 }
 
 cudaFunction_t CudaContext::load(const void* function) {

@@ -34,6 +34,7 @@ struct KernelLaunch {
   cudaFunction_t kernel = nullptr;  ///< the same, as the driver has it
   int warps = 0;
   int shared_bytes = 0;
+  bool by_twos = false;  ///< the device can launch them so: see LaunchShape
 };
 
 class CudaContext {
@@ -76,6 +77,8 @@ class CudaContext {
   [[nodiscard]] DevicePointers& pointers() noexcept { return *pointers_; }
 
  private:
+  [[nodiscard]] static bool launches_by_twos(const void* function, int shared_bytes);
+
   CudaBackendConfig config_;
   CudaDeviceInfo device_;
   int stream_ctas_ = 0;

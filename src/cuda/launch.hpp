@@ -16,6 +16,9 @@ struct LaunchShape {
   int threads = 0;  ///< of a CTA
   int shared_bytes = 0;
   bool dependent = false;  ///< by programmatic dependent launch, where the device has it
+  /// By clusters of two CTAs, where the device has them: at the same time, and on neighbouring SMs, so that what both
+  /// read comes from L2 once. Then `ctas` is even.
+  bool by_twos = false;
 };
 
 /// `kernel` is of `device`, which is current. Throws CudaError.

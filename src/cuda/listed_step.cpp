@@ -99,16 +99,21 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
   return lists;
 }
 
-/// A short step takes groups of more than 8 heads in halves, as `stream` does, where there is a worker for each SM at
-/// most: of the CTAs, twice as many, an SM then holds two, and none waits.
-GroupCut cut_group(const CudaContext& context, const WorkPlan& plan, int max_blocks) {
-  const GroupCut whole = GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), max_blocks);
-  if (whole.blocks == 1 || whole.chunks > 1 || plan.num_workers() > context.stream_ctas()) return whole;
-  constexpr int kLeastRun = kMaxWarps * 16;  // `stream`'s: a tile for each warp
+/// Tokens of each SM up to which a step is short. Of `stream` they are more: its two CTAs are on neighbouring SMs,
+/// which share what comes from L2, and these are on any (measured: docs/design/cuda-engine.md).
+constexpr int kHalvedRun = 2300;
+
+/// A short step takes groups of more than 8 heads in halves, as `stream` does, where all CTAs, which are twice as many
+/// then, run at once.
+GroupCut cut_group(CudaContext& context, const WorkPlan& plan, const DecodeKernels& kernels) {
+  const int group_size = plan.num_q_heads() / plan.num_kv_heads();
+  const GroupCut whole = GroupCut::of(group_size, kernels.max_blocks), halves = GroupCut::of(group_size, 1);
   const std::int64_t tokens = plan.counters().kv_tokens * plan.num_kv_heads();
-  return arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kLeastRun)
-             ? GroupCut::of(plan.num_q_heads() / plan.num_kv_heads(), 1)
-             : whole;
+  if (whole.blocks == 1 || whole.chunks > 1 ||
+      !arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kHalvedRun))
+    return whole;
+  const KernelLaunch kernel = context.configure(kernels.segments[0], kernels, halves, kListedWarps);
+  return std::int64_t{halves.chunks} * plan.num_workers() <= context.resident_ctas(kernel) ? halves : whole;
 }
 
 ExecutedCounters counters_of(const WorkPlan& plan) {
@@ -128,7 +133,7 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
                        const DecodeKernels& kernels)
     : context_(std::move(context)),
       step_(step),
-      group_(cut_group(*context_, plan, kernels.max_blocks)),
+      group_(cut_group(*context_, plan, kernels)),
       decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, kListedWarps)),
       merge_(context_->load(kernels.merge[group_.blocks - 1])),
       on_device_(context_, step, group_),

@@ -89,19 +89,14 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   // Chained, the next kernel begins on SMs that this one leaves idle.
   const bool overlaps = chooses_cut_ && context_->device().compute_capability >= 90;
   chained_ = cut_for(chained_workers, overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
-  if (overlaps && chained_workers < workers) allow_long_steps(chained_);
+  if (overlaps) let_long_steps_have(chained_, alone_);
 }
 
 StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
   Cut cut;
   StreamParams& stream = cut.stream;
-  stream.workers = arith::Divisor(workers);
   stream.warps = arith::Divisor(kernel_.warps);
   stream.tile_tokens = arith::Divisor(options_.tile_tokens);
-  cut.rare.whole_unit_tokens = cut.rare.long_whole_unit_tokens = whole_unit_tokens;
-  cut.rare.long_workers = stream.workers;
-  const std::int64_t units = step_.batch * on_device_.params().num_units;
-  stream.whole = arith::WholeUnits(units, workers, whole_unit_tokens);
   stream.segment_cost_tokens = options_.segment_cost_tokens;
   stream.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
   stream.uncut_tokens = options_.uncut_tokens;
@@ -109,20 +104,31 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
   const double cost = most_cost(step_, on_device_.params(), options_),
                least = 1.0 * options_.num_workers * stream.min_run_tokens;
   stream.wide = cost + least >= 0x1p31;
-  stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && 2 * cost + least < 0x1p31;
-  if (stream.may_halve) cut.rare.whole_halves = arith::WholeUnits(2 * units, workers, whole_unit_tokens);
+  stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && workers > 1 && !stream.wide &&
+                     (kernel_.by_twos || context_->device().compute_capability < 90);
+  const std::int64_t units = step_.batch * on_device_.params().num_units;
+  if (stream.may_halve) {
+    workers -= workers % 2;
+    cut.rare.half_workers = arith::Divisor(workers / 2);
+    cut.rare.whole_halves = arith::WholeUnits(units, workers / 2, whole_unit_tokens);
+  }
   cut.ctas = workers;
+  stream.workers = cut.rare.long_workers = arith::Divisor(workers);
+  stream.whole = arith::WholeUnits(units, workers, whole_unit_tokens);
+  cut.rare.whole_unit_tokens = cut.rare.long_whole_unit_tokens = whole_unit_tokens;
   return cut;
 }
 
-void StreamStep::allow_long_steps(Cut& cut) const {
-  const std::int64_t kilotokens = (std::int64_t{arith::kLongRun} * options_.num_workers) >> 10;
+void StreamStep::let_long_steps_have(Cut& cut, const Cut& more) const {
+  const int idle = more.ctas - cut.ctas;
+  if (idle <= 0) return;
+  const std::int64_t kilotokens = std::int64_t{arith::kLongRun} / idle * more.ctas >> 10;
   const double most = 1.0 * step_.batch * on_device_.params().max_row_tokens * on_device_.params().num_units;
   if (kilotokens >= UINT16_MAX || most < 1024.0 * static_cast<double>(kilotokens)) return;
   cut.stream.long_step_kilotokens = static_cast<std::uint16_t>(kilotokens);
-  cut.rare.long_workers = arith::Divisor(options_.num_workers);
-  cut.rare.long_whole_unit_tokens = options_.whole_unit_tokens;
-  cut.ctas = options_.num_workers;
+  cut.rare.long_workers = more.stream.workers;
+  cut.rare.long_whole_unit_tokens = more.rare.whole_unit_tokens;
+  cut.ctas = more.ctas;
 }
 
 void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptions& options) {
@@ -138,9 +144,10 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
   const DeviceGuard guard(context_->device().ordinal);
   const auto launch = [&](cudaFunction_t kernel, void* stream_params) {
     void* params[] = {stream_params, &p, &cut.rare};
-    launch_kernel(context_->device(), kernel,
-                  {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, options.programmatic_dependent_launch}, handle,
-                  params);
+    launch_kernel(
+        context_->device(), kernel,
+        {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, options.programmatic_dependent_launch, stream.may_halve},
+        handle, params);
   };
   if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.kernel, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
@@ -170,7 +177,7 @@ std::int64_t StreamStep::tokens_of_units(std::span<const std::int32_t> lengths) 
 bool StreamStep::halves_units(std::span<const std::int32_t> lengths) const {
   const StreamParams& stream = ran_->stream;
   return stream.may_halve && std::ssize(lengths) <= arith::kMostHalvedRows &&
-         arith::halves_units<std::int64_t>(tokens_of_units(lengths), stream.workers, stream.min_run_tokens);
+         arith::halves_units<std::int64_t>(tokens_of_units(lengths), stream.workers);
 }
 
 ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
@@ -182,21 +189,18 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   }
   // The kernel's own arithmetic, with the options that it was given; but several passes over a group count as one.
   PlanOptions options = options_;
-  const bool is_long = ran_->is_long(tokens_of_units(lengths));
-  options.num_workers = (is_long ? ran_->rare.long_workers : ran_->stream.workers).value;
-  options.whole_unit_tokens = is_long ? ran_->rare.long_whole_unit_tokens : ran_->rare.whole_unit_tokens;
-  const int parts = halves_units(lengths) ? 2 : 1, kv_heads = step_.shape.num_kv_heads;
+  const bool halved = halves_units(lengths), is_long = ran_->is_long(tokens_of_units(lengths));
+  const RareCuts& rare = ran_->rare;
+  options.num_workers = (halved ? rare.half_workers : is_long ? rare.long_workers : ran_->stream.workers).value;
+  options.whole_unit_tokens = is_long ? rare.long_whole_unit_tokens : rare.whole_unit_tokens;
   StreamCut cut;
-  cut.assign(parts * kv_heads, lengths, options);
-  const WorkPlan listed = cut.materialize(parts * kv_heads, step_.shape.head_dim);
+  cut.assign(step_.shape.num_kv_heads, lengths, options);
+  const WorkPlan listed = cut.materialize(step_.shape.num_q_heads, step_.shape.head_dim);
   const PlanCounters& plan = listed.counters();
-  executed.segments = plan.segments;
-  for (const Merge& merge : listed.merges()) {
-    const int heads = (step_.shape.group_size() + (parts - 1 - merge.kv_head % parts)) / parts;
-    executed.partials += std::int64_t{merge.slots_end - merge.slots_begin} * heads;
-  }
-  executed.merge_bytes = executed.partials * (2 + step_.shape.head_dim) * std::int64_t{sizeof(float)};
-  executed.kv_tokens = plan.kv_tokens * kv_heads;
+  executed.segments = (halved ? 2 : 1) * plan.segments;
+  executed.partials = plan.partials;
+  executed.merge_bytes = plan.merge_bytes;
+  executed.kv_tokens = plan.kv_tokens * step_.shape.num_kv_heads;
   executed.reserved_pages = listed.reserved_pages(step_.page_size);
   return executed;
 }

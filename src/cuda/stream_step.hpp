@@ -43,8 +43,8 @@ class StreamStep final : public CudaPreparedStep {
     }
   };
   [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
-  /// Chained steps that are long use every SM.
-  void allow_long_steps(Cut& cut) const;
+  /// Where a step turns out to be long, the other cut, of more CTAs.
+  void let_long_steps_have(Cut& cut, const Cut& more) const;
   [[nodiscard]] std::int64_t tokens_of_units(std::span<const std::int32_t> lengths) const;
   /// Whether the last run's units are halved with these lengths.
   [[nodiscard]] bool halves_units(std::span<const std::int32_t> lengths) const;

@@ -46,7 +46,7 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
   } else {
     StreamPlan<std::int32_t, kMayHalve> plan(step, stream, rare, rows, shared.narrow);
     plan.make();
-    const auto found = plan.end(cta);
+    const auto found = plan.end(plan.worker(cta));
     end = {found.place, plan.sharers(found)};
     has_empty_rows = plan.has_empty_rows();
     halved = plan.halved();
@@ -105,10 +105,10 @@ std::int64_t all_tokens(const Case& c) {
 
 bool is_long(const Case& c) { return all_tokens(c) >> 10 >= c.long_step_kilotokens; }
 
-/// A least run with which the units are just halved, or just not.
+/// So many workers that the units are just halved, or just not.
 void aim_at_halving(Case& c, Random& random) {
-  const std::int64_t enough = (all_tokens(c) - 1) / c.options.num_workers + 1, least = enough - random.in(0, 1);
-  if (least >= c.options.tile_tokens && least <= 1 << 20) c.options.min_run_tokens = static_cast<int>(least);
+  const std::int64_t workers = all_tokens(c) / pkv::arith::kHalvedRun + random.in(0, 1);
+  if (workers >= 2 && workers <= 300) c.options.num_workers = static_cast<int>(workers);
 }
 
 Case random_case(Random& random) {
@@ -139,7 +139,8 @@ Case random_case(Random& random) {
     c.options.whole_unit_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 65535));
   c.other_workers = c.options.num_workers;
   c.other_whole_unit_tokens = c.options.whole_unit_tokens;
-  c.may_halve = random.chance(0.5) && 2 * cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
+  c.may_halve =
+      c.options.num_workers > 1 && random.chance(0.5) && cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
   if (c.may_halve && random.chance(0.5)) aim_at_halving(c, random);
   if (!c.may_halve && random.chance(0.4)) {
     const std::int64_t least = (all_tokens(c) >> 10) + random.in(0, 1);
@@ -196,7 +197,8 @@ class DevicePlan : public ::testing::Test {
     const std::int64_t units = std::int64_t{step.batch} * c.units;
     stream.whole = pkv::arith::WholeUnits(units, short_workers, short_whole);
     RareCuts rare;
-    rare.whole_halves = pkv::arith::WholeUnits(2 * units, short_workers, short_whole);
+    rare.half_workers = pkv::arith::Divisor(std::max(short_workers / 2, 1));
+    rare.whole_halves = pkv::arith::WholeUnits(units, rare.half_workers.value, short_whole);
     rare.whole_unit_tokens = short_whole;
     rare.long_workers = pkv::arith::Divisor(is_long(c) ? c.options.num_workers : c.other_workers);
     rare.long_whole_unit_tokens = is_long(c) ? c.options.whole_unit_tokens : c.other_whole_unit_tokens;
@@ -264,16 +266,28 @@ void expect_sharers(const Case& c, const pkv::StreamCut& cut, const std::vector<
   }
 }
 
-/// Whether short steps, and no others, have their units halved: then they are planned as so many more.
-void expect_halved(Case& c, bool wide, const std::vector<CtaPlan>& plans) {
+/// Whether short steps, and no others, have their units halved: then two CTAs have the run of each of half as many
+/// workers, which are left in `plans`.
+void expect_halved(Case& c, bool wide, std::vector<CtaPlan>& plans) {
   const bool halved = c.may_halve && !wide && c.lengths.size() <= pkv::arith::kMostHalvedRows &&
-                      static_cast<double>(all_tokens(c)) <= least_cost(c);
+                      all_tokens(c) / c.options.num_workers < pkv::arith::kHalvedRun;
   for (const CtaPlan& plan : plans) ASSERT_EQ(plan.halved, halved);
-  if (halved) c.units *= 2;
+  if (!halved) return;
+  c.options.num_workers /= 2;
+  for (std::size_t w = 0; w < static_cast<std::size_t>(c.options.num_workers); ++w) {
+    for (int end = 0; end <= c.warps; ++end) {
+      const CtaEnd &first = plans[2 * w].ends[end], &second = plans[2 * w + 1].ends[end];
+      ASSERT_EQ(key(first.place), key(second.place)) << "halves of worker " << w;
+      ASSERT_EQ(first.sharers.first, second.sharers.first);
+      ASSERT_EQ(first.sharers.count, second.sharers.count);
+    }
+    plans[w] = plans[2 * w];
+  }
+  plans.resize(static_cast<std::size_t>(c.options.num_workers));
 }
 
 /// The device's plan of a case, in 32 or 64 bits, next to the host's. Counts the CTAs that continue another's unit.
-int expect_the_hosts(Case c, bool wide, const std::vector<CtaPlan>& plans) {
+int expect_the_hosts(Case c, bool wide, std::vector<CtaPlan> plans) {
   SCOPED_TRACE(::testing::Message() << c.lengths.size() << " rows, " << c.units << " units, " << c.options.num_workers
                                     << " workers of " << c.warps << " warps, tile " << c.options.tile_tokens
                                     << ", segment cost " << c.options.segment_cost_tokens << ", longest row "

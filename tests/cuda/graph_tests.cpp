@@ -1,6 +1,7 @@
 // A step of `stream` whose lengths and table are on the device, captured once: replays must follow whatever is in those
 // arrays by then.
 
+#include "arith/stream.hpp"
 #include "cuda/paged_problem.hpp"
 
 namespace pkv::testing {
@@ -10,11 +11,12 @@ namespace {
 class CudaGraph : public EngineTest {
  protected:
   /// Captures a run, and replays it for lengths of every kind.
-  void replay(const Dimensions& dimensions, const CudaRunOptions& options) {
+  void replay(const Dimensions& dimensions, const CudaRunOptions& options) { replay(*backend_, dimensions, options); }
+  void replay(CudaBackend& backend, const Dimensions& dimensions, const CudaRunOptions& options) {
     PagedProblem problem(dimensions, random_);
     const std::int32_t most = dimensions.capacity_tokens();
     problem.draw(problem.random_lengths(most / 2));
-    const auto prepared = prepare(problem.device_step());
+    const auto prepared = backend.prepare(problem.device_step(), Schedule::kStream, stream_options(), CudaWorkspace{});
     ASSERT_TRUE(prepared->replays_with_other_lengths());
     const Stream stream;
     const Graph graph(stream, [&] { prepared->run(problem.device_layer(), stream, options); });
@@ -63,12 +65,13 @@ TEST_F(CudaGraph, ReplaysOfDependentLaunches) {
 
 /// Short steps of 16 heads a group take them in halves, others whole: of one launch, and in one workspace.
 TEST_F(CudaGraph, ReplaysOfGroupsInHalvesAndWhole) {
+  const auto backend = make_cuda_backend({.max_ctas = 4});
   for (const bool dependent : {false, true}) {
     Dimensions dimensions;
     dimensions.batch = 3;
-    dimensions.pages_per_row = std::int64_t{3} * backend_->device().num_sms;  // a lone row is short, three are not
+    dimensions.pages_per_row = 4 * arith::kHalvedRun / 16 / 2;  // a lone row is short, three are not
     dimensions.shape = {.num_q_heads = 16, .num_kv_heads = 1, .head_dim = 128};
-    replay(dimensions, {.programmatic_dependent_launch = dependent});
+    replay(*backend, dimensions, {.programmatic_dependent_launch = dependent});
   }
 }
 

@@ -1,6 +1,7 @@
 // Shapes at the edges of what is served: groups that take several passes over K and V, very many rows, one very long
 // row, pages of sizes that no tile divides.
 
+#include "arith/stream.hpp"
 #include "cuda/paged_problem.hpp"
 
 #include <algorithm>
@@ -62,20 +63,22 @@ TEST_F(CudaShapes, EveryKernel) {
 }
 
 /// More than 8 heads of a KV head: short steps take them in halves, which of an odd number differ, and others do not.
-/// One step that is prepared once sees both.
+/// One step that is prepared once sees both: so few CTAs that steps need not be large for it.
 TEST_F(CudaShapes, ShortStepsOfGroupsInHalves) {
+  constexpr int kCtas = 5;
+  const auto backend = make_cuda_backend({.max_ctas = kCtas});
   for (const int group_size : {9, 12, 15, 16}) {
     for (const int head_dim : {64, 80, 128}) {
       Dimensions d;
       d.shape = {.num_q_heads = 2 * group_size, .num_kv_heads = 2, .head_dim = head_dim};
       d.dtype = d.out_dtype = head_dim == 80 ? DType::kBF16 : DType::kF16;
       d.batch = random_.in(1, 40);
-      d.pages_per_row = 40;
+      // Of two KV heads, and an even number of CTAs.
+      const int short_tokens = arith::kHalvedRun * (kCtas - 1) / 2 / static_cast<int>(d.batch);
+      d.pages_per_row = short_tokens / 8 + 1;
       PagedProblem problem(d, random_);
-      const auto prepared = prepare(problem.device_step());
-      // Up to 128 tokens of a KV head for each SM are short.
-      const int short_tokens = 64 * backend_->device().num_sms / static_cast<int>(d.batch);
-      for (const int most : {1, 16, short_tokens / 3, short_tokens, 3 * short_tokens, d.capacity_tokens()}) {
+      const auto prepared = backend->prepare(problem.device_step(), Schedule::kStream, stream_options());
+      for (const int most : {16, short_tokens, d.capacity_tokens()}) {
         problem.draw(problem.random_lengths(std::clamp(most, 1, d.capacity_tokens())));
         for (const bool alike : {false, true}) {
           SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", d = " << head_dim << ", batch " << d.batch
@@ -135,6 +138,32 @@ TEST_F(CudaShapes, ARowOfAMillionTokens) {
   attend(d, {(1 << 20) - 5});
 }
 
+/// Steps that are launched dependently leave an SM free, but not long ones: these are cut as if they were alone.
+TEST_F(CudaShapes, LongDependentStepsAreCutAsOthers) {
+  Dimensions d;
+  d.shape = {.num_q_heads = 8, .num_kv_heads = 8, .head_dim = 64};
+  d.out_dtype = DType::kF32;
+  d.batch = 2;
+  const std::int64_t tokens = std::int64_t{arith::kLongRun} * backend_->device().num_sms / 16 + 1024;
+  d.pages_per_row = (tokens + 15) / 16;
+  PagedProblem problem(d, random_);
+  const auto most = static_cast<std::int32_t>(tokens);
+  const auto prepared = prepare(problem.device_step());
+  for (const std::int32_t shorter : {0, 100, most / 2}) {
+    SCOPED_TRACE(::testing::Message() << "rows of " << most << " and " << most - shorter << " tokens");
+    const std::vector<std::int32_t> lengths{most, most - shorter};
+    problem.draw(lengths);
+    prepared->run(problem.device_layer(), nullptr);
+    const ExecutedCounters alone = prepared->executed_for(lengths);
+    problem.poison_outputs();
+    prepared->run(problem.device_layer(), nullptr, {.programmatic_dependent_launch = true});
+    ASSERT_EQ(problem.disagreement(), "");
+    if (shorter > 100) continue;  // no longer long
+    EXPECT_EQ(prepared->executed_for(lengths).segments, alone.segments);
+    EXPECT_EQ(prepared->executed_for(lengths).partials, alone.partials);
+  }
+}
+
 /// Where more than 32 CTAs share a unit, groups of them combine first. Counters must be zero again after a run.
 TEST_F(CudaShapes, UnitsThatManyCtasShare) {
   for (const auto& [heads, group_size] : {std::pair{1, 16}, {2, 16}, {3, 5}}) {
@@ -149,11 +178,15 @@ TEST_F(CudaShapes, UnitsThatManyCtasShare) {
                                              static_cast<std::int32_t>(random_.in(1, 200)),
                                              static_cast<std::int32_t>(random_.in(0, 3000))});
       const auto backend = make_cuda_backend({.max_ctas = max_ctas});
-      const auto prepared = backend->prepare(problem.device_step(), Schedule::kStream, stream_options());
-      for (int run = 0; run < 2; ++run) {
-        problem.poison_outputs();
-        prepared->run(problem.device_layer(), nullptr);
-        ASSERT_EQ(problem.disagreement(), "");
+      for (const bool always_whole : {false, true}) {  // groups, as they are where the caller chooses the cut
+        PlanOptions options = stream_options();
+        if (always_whole) options.num_workers = std::min(max_ctas, backend->device().num_sms);
+        const auto prepared = backend->prepare(problem.device_step(), Schedule::kStream, options);
+        for (int run = 0; run < 2; ++run) {
+          problem.poison_outputs();
+          prepared->run(problem.device_layer(), nullptr);
+          ASSERT_EQ(problem.disagreement(), "");
+        }
       }
     }
   }
@@ -190,6 +223,8 @@ TEST_F(CudaShapes, TheLastOfManyCtasBeginsAnotherUnit) {
 /// or in groups of eight parts, of which the last may be one. Counters must be zero again after a run.
 TEST_F(CudaShapes, MergesOfManyParts) {
   constexpr int kLongest = 72 * 32;
+  // Large groups are taken whole where a few CTAs would have much to read by halves.
+  const auto few_ctas = make_cuda_backend({.max_ctas = 1});
   for (const int group_size : {1, 4, 5, 8, 11, 16, 20, 32}) {
     for (const int splits : {2, 9, 16, 17, 24, 25, 32, 33, 49, 70}) {
       SCOPED_TRACE(::testing::Message() << "G = " << group_size << ", splits " << splits);
@@ -198,15 +233,18 @@ TEST_F(CudaShapes, MergesOfManyParts) {
       d.batch = 3;
       d.pages_per_row = kLongest / 16;
       PagedProblem problem(d, random_);
-      problem.draw(std::vector<std::int32_t>{static_cast<std::int32_t>(random_.in(kLongest - 64, kLongest)), 17, 999});
+      problem.draw(std::vector<std::int32_t>{static_cast<std::int32_t>(random_.in(kLongest - 64, kLongest)), 17, 2222});
       PlanOptions options = stream_options();
       options.tile_tokens = 32;
       options.splits = splits;
-      const auto prepared = backend_->prepare(problem.host_step(), Schedule::kWorkqueueFused, options);
-      for (int run = 0; run < 2; ++run) {
-        problem.poison_outputs();
-        prepared->run(problem.device_layer());
-        ASSERT_EQ(problem.disagreement(), "");
+      for (CudaBackend* backend : {backend_.get(), few_ctas.get()}) {
+        if (backend == few_ctas.get() && group_size <= 8) continue;
+        const auto prepared = backend->prepare(problem.host_step(), Schedule::kWorkqueueFused, options);
+        for (int run = 0; run < 2; ++run) {
+          problem.poison_outputs();
+          prepared->run(problem.device_layer());
+          ASSERT_EQ(problem.disagreement(), "");
+        }
       }
     }
   }

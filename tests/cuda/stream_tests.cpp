@@ -4,6 +4,8 @@
 #include "persistentkv/core/error.hpp"
 
 #include <cstring>
+#include <string>
+#include <thread>
 
 namespace pkv::testing {
 
@@ -143,6 +145,28 @@ TEST_F(CudaStreams, OneWorkspaceForOtherNumbersOfWorkers) {
     ASSERT_EQ(problem.disagreement(), "");
   }
   EXPECT_TRUE(workspace.guards_intact());
+}
+
+/// A thread that has called nothing of CUDA before.
+TEST_F(CudaStreams, RunsFromAnyThread) {
+  PagedProblem problem(dimensions(4, 6), random_);
+  problem.draw(problem.random_lengths(96));
+  const auto prepared = prepare(problem.device_step());
+  problem.poison_outputs();
+  const Stream stream;
+  check(cudaDeviceSynchronize());
+  const Layer layer = problem.device_layer();
+  std::string error;
+  std::thread([&] {
+    try {
+      prepared->run(layer, stream);
+    } catch (const Error& e) {
+      error = e.what();
+    }
+  }).join();
+  ASSERT_EQ(error, "");
+  stream.wait();
+  ASSERT_EQ(problem.disagreement(), "");
 }
 
 /// Short steps, for which the backend gives workers more than a tile each, and long ones.

@@ -214,7 +214,7 @@ __device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& ro
     bool last = is_last(at);
     if (!fills && !last) {
       next = {at.row, at.unit + 1, 0, at.tokens};
-      if (next.unit == HeadCut::num_units(p)) {
+      if (next.unit == p.step.num_units) {
         const Row row = rows.next(at.row);
         next = {row.row, 0, 0, row.tokens};
       }

@@ -33,7 +33,7 @@ enum DeviceErrorBits : unsigned {
 /// each 128 bytes of parameters that it touches for the first time cost a short step 0.1 us.
 struct StepParams {
   int batch = 0;
-  int num_units = 0;  ///< of a row: KV heads times chunks; twice as many where `stream` halves them
+  int num_units = 0;  ///< of a row: KV heads times chunks
   int max_row_tokens = 0;
   int prefetch_lines = 0;     ///< of the entries, 128 bytes each, worth having in L2 before anybody asks
   bool plain_lengths = true;  ///< lengths are int32, one a row, nothing added, and the table is rectangular
@@ -112,14 +112,15 @@ struct StreamParams {
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
   int uncut_tokens = 0;
-  bool wide = false;                                ///< costs may reach 2^31
-  bool may_halve = false;                           ///< of a short step, each unit may be two, of half the heads
+  bool wide = false;       ///< costs may reach 2^31
+  bool may_halve = false;  ///< of a short step, each unit may be two CTAs', for half of the heads
   std::uint16_t long_step_kilotokens = UINT16_MAX;  ///< of all units, 1024 each: from so many on, RareCuts has the cut
 };
 
 /// `stream`: cuts that few steps have. Apart, so that most ask for none of it.
 struct RareCuts {
-  arith::WholeUnits whole_halves;  ///< where StreamParams::may_halve
+  arith::Divisor half_workers;     ///< pairs of CTAs, where StreamParams::may_halve
+  arith::WholeUnits whole_halves;  ///< for so many
   int whole_unit_tokens = 0;
   arith::Divisor long_workers;  ///< CTAs of a long step; where it is cut as others are, theirs
   int long_whole_unit_tokens = 0;

@@ -51,11 +51,12 @@ struct JoinShared {
 
 /// Lists the units to be joined; by one warp, while its first loads are under way. Lane w of `place` is where the run
 /// of warp w begins; of lanes 0 and `warps` come the sharers of the units that the CTA's run continues and leaves.
+/// `cta` is this one among those that share units with each other.
 template <class HeadCut>
 __device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& shared, const Place& place,
-                                           const Sharers& sharers, int warps) {
+                                           const Sharers& sharers, int warps, int cta) {
   const auto of_lane = [&](int value, int lane) { return __shfl_sync(kAllLanes, value, lane); };
-  const int lane = lane_id(), cta = static_cast<int>(blockIdx.x);
+  const int lane = lane_id();
   const Place end{of_lane(place.row, lane + 1), of_lane(place.unit, lane + 1), of_lane(place.token, lane + 1), 0};
   const bool one_unit = place.row == end.row && place.unit == end.unit;
   const bool has_run = lane < warps && !(one_unit && place.token == end.token);

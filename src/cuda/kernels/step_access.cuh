@@ -92,25 +92,21 @@ struct Unit {
   int heads;
 };
 
-/// How the query heads of a KV head are cut into units: as the host has it, or each of its units in two halves, where a
-/// group is one unit.
+/// Which of a unit's query heads a CTA does: all, or those of one half, where a group is one unit. Then the next CTA
+/// does the other half.
 template <bool kHalved>
 struct HeadCut {
-  /// Of a row.
-  __device__ __forceinline__ static int num_units(const DecodeParams& p) {
-    return kHalved ? 2 * p.step.num_units : p.step.num_units;
-  }
+  __device__ __forceinline__ static int half_of(int cta) { return cta & 1; }
   __device__ __forceinline__ static int heads_per_unit(const DecodeParams& p) {
     return kHalved ? (p.heads_per_unit + 1) / 2 : p.heads_per_unit;
   }
   __device__ __forceinline__ static int kv_head(const DecodeParams& p, int unit) {
-    if (kHalved) return unit / 2;
-    return p.chunks == 1 ? unit : unit / p.chunks;
+    return kHalved || p.chunks == 1 ? unit : unit / p.chunks;
   }
   __device__ __forceinline__ static Unit unit(const DecodeParams& p, int index) {
     if (!kHalved && p.chunks == 1) return {index, index * p.group_size, p.group_size};
     const int head = kv_head(p, index);
-    const int first = (index - head * (kHalved ? 2 : p.chunks)) * heads_per_unit(p);
+    const int first = (kHalved ? half_of(static_cast<int>(blockIdx.x)) : index - head * p.chunks) * heads_per_unit(p);
     return {head, head * p.group_size + first, min(heads_per_unit(p), p.group_size - first)};
   }
 };

@@ -13,10 +13,10 @@
 namespace pkv::cuda {
 
 /// What is left of a warp's life, once it knows where the runs of its CTA begin and end. sharers() is asked while the
-/// first loads are under way.
+/// first loads are under way. `cta`: this one, as sharers() counts them.
 template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class SharersOf, class Probe>
 __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const StepRows& rows, const WarpPlan& plan,
-                                                SharersOf sharers, unsigned char* rings, JoinShared& shared,
+                                                int cta, SharersOf sharers, unsigned char* rings, JoinShared& shared,
                                                 Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
@@ -33,7 +33,7 @@ __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const Ste
     if (warp != 0) return;
     Sharers of_ends{0, 0};
     if (lane_id() == 0 || lane_id() == warps) of_ends = sharers();
-    list_units<HeadCut>(p, shared, plan.place, of_ends, warps);
+    list_units<HeadCut>(p, shared, plan.place, of_ends, warps, cta);
   };
   if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
     attend_run<T, kHeadDim, kBlocks, kStages, HeadCut>(
@@ -81,12 +81,19 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     warp_plan = make_wide_plan(p.step, stream, rare, plan_shared, cta);
   } else {
     plan.make();
-    own_end = plan.end(cta);
+    own_end = plan.end(plan.worker(cta));
     warp_plan = {own_end.place, plan.has_empty_rows(), {0, 0}};
   }
   const auto attend_and_join_of = [&]<int kUnitBlocks, class Cut>(Cut) {
+    // Those that have one half of the heads share units with each other: they count from 0, the others after them.
+    const int others = plan.halved() ? Cut::half_of(cta) * static_cast<int>(gridDim.x >> 1) : 0;
     attend_and_join<T, kHeadDim, kUnitBlocks, kStages, Cut>(
-        p, rows, warp_plan, [&] { return stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end); },
+        p, rows, warp_plan, others + plan.worker(cta),
+        [&] {
+          Sharers found = stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end);
+          found.first += others;
+          return found;
+        },
         dynamic_shared, join_shared, probe);
   };
   int halved = plan.halved() ? 1 : 0;

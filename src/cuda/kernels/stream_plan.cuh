@@ -15,12 +15,12 @@ struct Sharers {
   int count;  ///< 0: there is no such unit
 };
 
-/// A plan in 32 or 64 bits: see arith/stream.hpp. kMayHalve: of a short step, every unit may be two.
+/// A plan in 32 or 64 bits: see arith/stream.hpp. kMayHalve: of a short step, every unit may be two CTAs'.
 template <class Int, bool kMayHalve = false>
 class StreamPlan {
   using SegmentCost = arith::SegmentCost<Int>;
   using CostedRow = pkv::cuda::CostedRow<Int>;
-  static_assert(SegmentCost::kMostRows == kWarpRows && arith::kMostHalvedRows == kWarpRows);
+  static_assert(SegmentCost::kMostRows == kWarpRows && arith::kMostHalvedRows == 32);
 
  public:
   using Shared = typename ManyRows<Int>::Shared;
@@ -44,7 +44,7 @@ class StreamPlan {
       total_ = sum.total;
       rows_per_thread_ = sum.rows_per_thread;
       rows_alike = sum.alike;
-      is_long_ = is_long(total_ - static_cast<Int>(sum.alike.live) * num_units() * segment_cost_.tokens);
+      is_long_ = is_long(total_ - static_cast<Int>(sum.alike.live) * step_.num_units * segment_cost_.tokens);
       if (is_even(rows_alike)) even_tokens_ = rows_alike.tokens;
     } else {
       rows_alike = sum_in_warp();
@@ -54,9 +54,9 @@ class StreamPlan {
     not_before(tokens);  // else the code after it stands there twice
     const arith::StepCut<Int> cut =
         !is_long_ && (rows_alike.live == step_.batch || rows_alike.tokens == 0)
-            ? arith::cut_step<Int>(total_, tokens, step_.batch * num_units(), whole(), segment_cost_.tokens,
-                                   stream_.workers, static_cast<Int>(stream_.min_run_tokens))
-            : cut_rarely(total_, rows_alike, num_units(), stream_, workers(),
+            ? arith::cut_step<Int>(total_, tokens, step_.batch * step_.num_units, whole(), segment_cost_.tokens,
+                                   usual_workers(), static_cast<Int>(stream_.min_run_tokens))
+            : cut_rarely(total_, rows_alike, step_.num_units, stream_, workers(),
                          is_long_ ? rare_.long_whole_unit_tokens : rare_.whole_unit_tokens);
     ctas_ = cut.runs;
     if (cut.segment_cost != segment_cost_.tokens) resum(cut.segment_cost, rows_alike.tokens);
@@ -65,18 +65,20 @@ class StreamPlan {
   /// Whether there are rows without tokens. The same for the whole CTA.
   [[nodiscard]] __device__ __forceinline__ bool has_empty_rows() const { return has_empty_rows_; }
 
-  /// Whether every unit is two. The same for all CTAs.
+  /// Whether every unit is done by two CTAs, for half of the heads each. The same for all CTAs.
   [[nodiscard]] __device__ __forceinline__ bool halved() const { return kMayHalve && halved_; }
+  /// Which run is a CTA's: then two that are launched one after the other have one.
+  [[nodiscard]] __device__ __forceinline__ int worker(int cta) const { return halved() ? cta >> 1 : cta; }
 
-  /// Where the run of warp `lane` of a CTA begins; from lane `warps` on, where the CTA's run ends.
+  /// Where the run of warp `lane` of a worker begins; from lane `warps` on, where the worker's run ends.
   struct End {
     Place place;
     Int unit_begin;  // cost; of no meaning where place.token is 0
   };
-  [[nodiscard]] __device__ __forceinline__ End end(int cta) const {
-    const Int first = ctas_.begin(cta), warps = static_cast<Int>(stream_.warps.value);
+  [[nodiscard]] __device__ __forceinline__ End end(int worker) const {
+    const Int first = ctas_.begin(worker), warps = static_cast<Int>(stream_.warps.value);
     const Int warp = lane_id() < warps ? lane_id() : warps;
-    const Int at = first + arith::Runs<Int>(ctas_.begin(cta + 1) - first, stream_.warps, tile_).begin(warp);
+    const Int at = first + arith::Runs<Int>(ctas_.begin(worker + 1) - first, stream_.warps, tile_).begin(warp);
 
     const bool past_end = at >= total_;
     const CostedRow row = find(past_end ? 0 : at);
@@ -86,12 +88,12 @@ class StreamPlan {
     End end{{row.row, unit.head, static_cast<int>(unit.tile * tile_), row.tokens},
             row.before + unit.head * (row.tokens + segment_cost_.of(row.tokens))};
     const Row next = rows_.next(row.row);
-    if (unit.head == num_units()) end.place = {next.row, 0, 0, next.tokens};  // nearer than its row's last tile
+    if (unit.head == step_.num_units) end.place = {next.row, 0, 0, next.tokens};  // nearer than its row's last tile
     if (past_end) end.place = {step_.batch, 0, 0, 0};
     return end;
   }
 
-  /// Who has parts of the unit that a lane's end cuts.
+  /// Which workers have parts of the unit that a lane's end cuts.
   [[nodiscard]] __device__ __forceinline__ Sharers sharers(const End& end) const {
     if (end.place.token == 0) return {0, 0};
     arith::Runs<Int> ctas = ctas_;
@@ -106,14 +108,14 @@ class StreamPlan {
   }
 
  private:
-  [[nodiscard]] __device__ __forceinline__ int num_units() const {
-    return halved() ? 2 * step_.num_units : step_.num_units;
-  }
   [[nodiscard]] __device__ __forceinline__ const arith::WholeUnits& whole() const {
     return halved() ? rare_.whole_halves : stream_.whole;
   }
+  [[nodiscard]] __device__ __forceinline__ const arith::Divisor& usual_workers() const {
+    return halved() ? rare_.half_workers : stream_.workers;
+  }
   [[nodiscard]] __device__ __forceinline__ const arith::Divisor& workers() const {
-    return __builtin_expect(is_long_, 0) ? rare_.long_workers : stream_.workers;
+    return __builtin_expect(is_long_, 0) ? rare_.long_workers : usual_workers();
   }
   /// `tokens`: of all units.
   [[nodiscard]] __device__ __forceinline__ bool is_long(Int tokens) const {
@@ -144,19 +146,18 @@ class StreamPlan {
     const Int tokens = alike.tokens > 0 ? alike.tokens * alike.live : sum_of_lanes<Int>(own);
     if constexpr (kMayHalve) {
       // By a vote, so that the compiler knows that all lanes agree.
-      halved_ = __any_sync(kAllLanes, stream_.may_halve &&
-                                          arith::halves_units<Int>(tokens * step_.num_units, stream_.workers,
-                                                                   static_cast<Int>(stream_.min_run_tokens))) != 0;
+      halved_ = __any_sync(kAllLanes, stream_.may_halve && !rows_.several_a_lane() &&
+                                          arith::halves_units<Int>(tokens * step_.num_units, stream_.workers)) != 0;
     }
-    is_long_ = is_long(tokens * num_units());
+    is_long_ = is_long(tokens * step_.num_units);
     if (is_even(alike)) {
       even_tokens_ = alike.tokens;
-      total_ = step_.batch * arith::row_cost<Int>(even_tokens_, num_units(), segment_cost_.tokens);
+      total_ = step_.batch * arith::row_cost<Int>(even_tokens_, step_.num_units, segment_cost_.tokens);
       return alike;
     }
     if (alike.tokens == 0) {
       segment_cost_.long_row =
-          SegmentCost::long_row_of(tokens * num_units(), workers(), static_cast<Int>(stream_.min_run_tokens));
+          SegmentCost::long_row_of(tokens * step_.num_units, workers(), static_cast<Int>(stream_.min_run_tokens));
     }
     Int mine = own_cost(0);
     if (__builtin_expect(rows_.several_a_lane(), 0)) {
@@ -171,7 +172,7 @@ class StreamPlan {
   }
 
   __device__ __forceinline__ Int own_cost(int j) const {
-    return arith::row_cost<Int>(rows_.own_tokens(j), num_units(), segment_cost_.of(rows_.own_tokens(j)));
+    return arith::row_cost<Int>(rows_.own_tokens(j), step_.num_units, segment_cost_.of(rows_.own_tokens(j)));
   }
 
   /// Of rows that are alike but for empty ones, and of long steps.
@@ -186,7 +187,8 @@ class StreamPlan {
 
   /// Of rows that are alike, once their segments' constant is another.
   __device__ __forceinline__ void resum(Int segment_cost, int tokens) {
-    const Int before = num_units() * (tokens + segment_cost_.tokens), after = num_units() * (tokens + segment_cost);
+    const Int before = step_.num_units * (tokens + segment_cost_.tokens),
+              after = step_.num_units * (tokens + segment_cost);
     segment_cost_.tokens = segment_cost;
     total_ = ctas_.total;
     if (even_tokens_ > 0) return;
@@ -203,7 +205,7 @@ class StreamPlan {
   /// or before it, which is not empty, for the next one begins after it.
   __device__ __forceinline__ CostedRow find(Int at) const {
     if (even_tokens_ > 0) {
-      const Int cost = arith::row_cost<Int>(even_tokens_, num_units(), segment_cost_.tokens);
+      const Int cost = arith::row_cost<Int>(even_tokens_, step_.num_units, segment_cost_.tokens);
       const Int row = arith::small_quotient<Int>(at, cost);
       return {static_cast<int>(row), even_tokens_, row * cost};
     }
@@ -224,7 +226,7 @@ class StreamPlan {
       for (int j = 1; j < kLaneRows; ++j) {
         const int tokens = __shfl_sync(kAllLanes, rows_.own_tokens(j), lane);
         const Int after =
-            found.before + arith::row_cost<Int>(found.tokens, num_units(), segment_cost_.of(found.tokens));
+            found.before + arith::row_cost<Int>(found.tokens, step_.num_units, segment_cost_.of(found.tokens));
         if (found.row == lane * kLaneRows + j - 1 && after <= at) found = {found.row + 1, tokens, after};
       }
     }

@@ -139,7 +139,7 @@ class TileFeeder {
     bool live = next_.first * kTileTokens < (at_end ? end_.token : current_.tokens);
     if (!live && !at_end) {
       next_.first = 0;
-      if (++next_.unit == HeadCut::num_units(p_)) {
+      if (++next_.unit == p_.step.num_units) {
         const Row row = rows_.next(next_.row);
         next_ = {row.row, 0, row.tokens, 0, 0};
       }

@@ -123,17 +123,18 @@ struct SegmentCost {
   }
 };
 
-/// Whether a step is so short that not every worker would get more than the least run. Units of many query heads are
-/// then two, of half the heads each: K and V are read twice, but at about the same time, and a worker has half as much
-/// to join and to merge. Of steps of at most kMostHalvedRows rows.
-inline constexpr int kMostHalvedRows = 128;
+/// Whether a step is so short that units of more than 8 query heads are done by two workers each, for half of the
+/// heads: the two read the same K and V at the same time, one of them from L2, and have half as much to join and to
+/// merge. Of steps of at most kMostHalvedRows rows.
+inline constexpr int kMostHalvedRows = 32;
+inline constexpr int kHalvedRun = 4096;  ///< tokens that each worker then has of all units
 template <class Int>
-PKV_HOST_DEVICE constexpr bool halves_units(Int all_tokens, const Divisor& workers, Int least) {
-  return all_tokens <= static_cast<Int>(workers.value) * least;
+PKV_HOST_DEVICE constexpr bool halves_units(Int all_tokens, const Divisor& workers, int run = kHalvedRun) {
+  return workers.divide(all_tokens) < static_cast<Int>(run);
 }
 
-/// Tokens that each worker has of all units, in a step so long that a launch which overlaps its neighbours does not leave
-/// a place free for them.
+/// Tokens that each worker has of all units, in a step so long that a launch which overlaps its neighbours does not
+/// leave a place free for them; half as many where it would leave two.
 inline constexpr int kLongRun = 30000;
 
 /// The runs of a step, and the constant of its segments.
