@@ -21,6 +21,15 @@ void require(const char* name, int value, int high) {
   if (value < 0 || value > high) throw InvalidArgument(fmt::format("{} is {}, must be in [0, {}]", name, value, high));
 }
 
+/// Whether a kernel was compiled for devices that have programmatic dependent launch. Made of code for older ones by
+/// the driver, it does not wait.
+bool can_wait(const void* function) {
+  cudaFuncAttributes attributes;
+  if (cudaFuncGetAttributes(&attributes, function) == cudaSuccess) return attributes.ptxVersion >= 90;
+  (void)cudaGetLastError();
+  return false;
+}
+
 }  // namespace
 
 GroupCut GroupCut::of(int group_size, int max_blocks) noexcept {
@@ -50,11 +59,12 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
   }
   // In a chain by programmatic dependent launch an SM is left free: where there is none, the next kernel's launch does
   // not even begin before a CTA has ended (measured: docs/design/cuda-engine.md).
-  const int chained = device_.compute_capability >= 90 ? device_.num_sms - 1 : device_.num_sms;
+  const DeviceGuard guard(device_.ordinal);
+  chains_ = device_.compute_capability >= 90 && can_wait(find_kernels(DType::kF16, 128)->stream[0]);
+  const int chained = chains_ ? device_.num_sms - 1 : device_.num_sms;
   const int most = config.max_ctas > 0 ? config.max_ctas : device_.num_sms;
   stream_ctas_ = std::min(most, device_.num_sms);
   chained_stream_ctas_ = config.max_ctas > 0 ? stream_ctas_ : chained;
-  const DeviceGuard guard(device_.ordinal);
   check(cudaStreamCreateWithFlags(&uploads_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 
@@ -89,7 +99,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes),
           "cudaFuncSetAttribute");
     launch.kernel = load_kernel(function);
-    launch.by_twos = device_.compute_capability >= 90 && launches_by_twos(function, launch.shared_bytes);
+    if (group.blocks > 1) launch.twos_at_once = twos_at_once(launch);
     configured_.push_back(launch);
   }
   launch.warps = std::min(launch.shared_bytes / warp_bytes, max_warps);
@@ -102,20 +112,21 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
   return launch;
 }
 
-bool CudaContext::launches_by_twos(const void* function, int shared_bytes) {
+int CudaContext::twos_at_once(const KernelLaunch& launch) const {
+  if (device_.compute_capability < 90) return 0;
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(2);
   config.blockDim = dim3(kMaxWarps * 32);
-  config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
+  config.dynamicSmemBytes = static_cast<std::size_t>(launch.shared_bytes);
   cudaLaunchAttribute cluster = {};
   cluster.id = cudaLaunchAttributeClusterDimension;
   cluster.val.clusterDim = {2, 1, 1};
   config.attrs = &cluster;
   config.numAttrs = 1;
   int at_once = 0;
-  if (cudaOccupancyMaxActiveClusters(&at_once, function, &config) == cudaSuccess) return at_once > 0;
+  if (cudaOccupancyMaxActiveClusters(&at_once, launch.function, &config) == cudaSuccess) return at_once;
   (void)cudaGetLastError();
-  return false;
+  return 0;
 }
 
 cudaFunction_t CudaContext::load(const void* function) {

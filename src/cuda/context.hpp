@@ -34,7 +34,7 @@ struct KernelLaunch {
   cudaFunction_t kernel = nullptr;  ///< the same, as the driver has it
   int warps = 0;
   int shared_bytes = 0;
-  bool by_twos = false;  ///< the device can launch them so: see LaunchShape
+  int twos_at_once = 0;  ///< pairs of CTAs that the device runs at once: see LaunchShape. Of two blocks of heads only
 };
 
 class CudaContext {
@@ -45,8 +45,10 @@ class CudaContext {
   CudaContext& operator=(const CudaContext&) = delete;
 
   [[nodiscard]] const CudaDeviceInfo& device() const noexcept { return device_; }
-  /// CTAs that `stream` has by default: launched alone, or chained by programmatic dependent launch, where there are
-  /// never more.
+  /// Whether kernels can be chained by programmatic dependent launch: the device has it, and they wait for the one
+  /// ahead, as those do not that are made of code for devices without it.
+  [[nodiscard]] bool chains() const noexcept { return chains_; }
+  /// CTAs that `stream` has by default: launched alone, or chained, where only long steps have as many.
   [[nodiscard]] int stream_ctas(bool chained = false) const noexcept {
     return chained ? chained_stream_ctas_ : stream_ctas_;
   }
@@ -77,10 +79,11 @@ class CudaContext {
   [[nodiscard]] DevicePointers& pointers() noexcept { return *pointers_; }
 
  private:
-  [[nodiscard]] static bool launches_by_twos(const void* function, int shared_bytes);
+  [[nodiscard]] int twos_at_once(const KernelLaunch& launch) const;
 
   CudaBackendConfig config_;
   CudaDeviceInfo device_;
+  bool chains_ = false;
   int stream_ctas_ = 0;
   int chained_stream_ctas_ = 0;
   cudaStream_t uploads_ = nullptr;

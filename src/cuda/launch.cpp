@@ -43,22 +43,19 @@ void launch_kernel(const CudaDeviceInfo& device, cudaFunction_t kernel, const La
   config.hStream = static_cast<CUstream>(stream);
   CUlaunchAttribute attributes[2] = {};
   config.attrs = attributes;
-  if (device.compute_capability >= 90) {
-    if (shape.dependent) {
-      CUlaunchAttribute& dependent = attributes[config.numAttrs++];
-      dependent.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-      dependent.value.programmaticStreamSerializationAllowed = 1;
-    }
-    if (shape.by_twos) {
-      CUlaunchAttribute& cluster = attributes[config.numAttrs++];
-      cluster.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-      cluster.value.clusterDim = {2, 1, 1};
-    }
+  if (shape.dependent) {
+    CUlaunchAttribute& dependent = attributes[config.numAttrs++];
+    dependent.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+    dependent.value.programmaticStreamSerializationAllowed = 1;
+  }
+  if (shape.by_twos && device.compute_capability >= 90) {
+    CUlaunchAttribute& cluster = attributes[config.numAttrs++];
+    cluster.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    cluster.value.clusterDim = {2, 1, 1};
   }
   CUresult status = launch(&config, kernel, params, nullptr);
   if (status == CUDA_ERROR_INVALID_CONTEXT) {  // a thread whose first use of the device this is
     check(cudaSetDevice(device.ordinal), "cudaSetDevice");
-    check(cudaFree(nullptr), "cudaFree");
     status = launch(&config, kernel, params, nullptr);
   }
   check(static_cast<cudaError_t>(status), "cuLaunchKernelEx");  // the runtime numbers its errors as the driver does

@@ -15,9 +15,9 @@ struct LaunchShape {
   int ctas = 0;
   int threads = 0;  ///< of a CTA
   int shared_bytes = 0;
-  bool dependent = false;  ///< by programmatic dependent launch, where the device has it
-  /// By clusters of two CTAs, where the device has them: at the same time, and on neighbouring SMs, so that what both
-  /// read comes from L2 once. Then `ctas` is even.
+  bool dependent = false;  ///< by programmatic dependent launch
+  /// By clusters of two CTAs, where the device has them: at the same time, and on neighbouring SMs, which seem to ask
+  /// L2 once for what both read (docs/design/cuda-engine.md). Then `ctas` is even.
   bool by_twos = false;
 };
 

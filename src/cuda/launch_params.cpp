@@ -143,7 +143,7 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   p.heads_per_unit = group.heads_per_unit;
   p.scale_log2 = static_cast<float>(step.shape.scale() * std::numbers::log2e);
   p.out_is_f32 = layer.out.dtype == DType::kF32;
-  p.dependent = options.programmatic_dependent_launch && context.device().compute_capability >= 90;
+  p.dependent = options.programmatic_dependent_launch && context.chains();
   p.kv_written_earlier = options.kv_written_earlier;
   return p;
 }

@@ -99,9 +99,9 @@ Lists make_lists(const WorkPlan& plan, std::int64_t resident, int most_parts) {
   return lists;
 }
 
-/// Tokens of each SM up to which a step is short. Of `stream` they are more: its two CTAs are on neighbouring SMs,
-/// which share what comes from L2, and these are on any (measured: docs/design/cuda-engine.md).
-constexpr int kHalvedRun = 2300;
+/// Tokens of each SM, of those that `stream` may use, up to which a step is short. Of `stream` they are more: its two
+/// CTAs are on neighbouring SMs, and these are on any (measured: docs/design/cuda-engine.md).
+constexpr int kListedHalvedRun = 2300;
 
 /// A short step takes groups of more than 8 heads in halves, as `stream` does, where all CTAs, which are twice as many
 /// then, run at once.
@@ -110,7 +110,7 @@ GroupCut cut_group(CudaContext& context, const WorkPlan& plan, const DecodeKerne
   const GroupCut whole = GroupCut::of(group_size, kernels.max_blocks), halves = GroupCut::of(group_size, 1);
   const std::int64_t tokens = plan.counters().kv_tokens * plan.num_kv_heads();
   if (whole.blocks == 1 || whole.chunks > 1 ||
-      !arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kHalvedRun))
+      !arith::halves_units<std::int64_t>(tokens, arith::Divisor(context.stream_ctas()), kListedHalvedRun))
     return whole;
   const KernelLaunch kernel = context.configure(kernels.segments[0], kernels, halves, kListedWarps);
   return std::int64_t{halves.chunks} * plan.num_workers() <= context.resident_ctas(kernel) ? halves : whole;
@@ -191,12 +191,12 @@ void ListedStep::run(const Layer& layer, StreamHandle stream, const CudaRunOptio
   TimelineParams timeline;
   if (options.timeline != nullptr) timeline.buffer = *options.timeline;
   for (const Launch& item : launches_) {
-    timeline.first_warp += launch(item, p, stream, options.programmatic_dependent_launch, timeline);
+    timeline.first_warp += launch(item, p, stream, timeline);
     ++timeline.launch;
   }
 }
 
-int ListedStep::launch(const Launch& launch, const DecodeParams& p, StreamHandle stream, bool dependent,
+int ListedStep::launch(const Launch& launch, const DecodeParams& p, StreamHandle stream,
                        const TimelineParams& timeline) {
   Probed<ListParams> list{list_, timeline};  // what does not stamp takes the first part of it
   list.first = launch.begin;
@@ -213,12 +213,12 @@ int ListedStep::launch(const Launch& launch, const DecodeParams& p, StreamHandle
   if (launch.kind == Launch::Kind::kMerge) {
     const std::int64_t warps = items * group_.heads_per_unit;
     const auto grid = static_cast<int>((warps * 32 + kMergeThreads - 1) / kMergeThreads);
-    if (grid > 0) launch_kernel(context_->device(), merge, {grid, kMergeThreads, 0, dependent}, stream, params);
+    if (grid > 0) launch_kernel(context_->device(), merge, {grid, kMergeThreads, 0, p.dependent}, stream, params);
     return grid * (kMergeThreads / 32);
   }
   // Where there is nothing to read, somebody must write the empty rows.
   const auto grid = static_cast<int>(std::max<std::int64_t>(items, 1));
-  launch_kernel(context_->device(), decode, {grid, decode_.warps * 32, decode_.shared_bytes, dependent}, stream,
+  launch_kernel(context_->device(), decode, {grid, decode_.warps * 32, decode_.shared_bytes, p.dependent}, stream,
                 params);
   return grid * decode_.warps;
 }

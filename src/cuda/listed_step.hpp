@@ -20,8 +20,7 @@ class ListedStep final : public CudaPreparedStep {
  private:
   void upload(const WorkPlan& plan);
   /// Returns the warps of the launch.
-  int launch(const Launch& launch, const DecodeParams& p, StreamHandle stream, bool dependent,
-             const TimelineParams& timeline);
+  int launch(const Launch& launch, const DecodeParams& p, StreamHandle stream, const TimelineParams& timeline);
 
   std::shared_ptr<CudaContext> context_;
   Step step_;

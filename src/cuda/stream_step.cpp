@@ -87,9 +87,13 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
 
   alone_ = cut_for(workers, options_.whole_unit_tokens);
   // Chained, the next kernel begins on SMs that this one leaves idle.
-  const bool overlaps = chooses_cut_ && context_->device().compute_capability >= 90;
+  const bool overlaps = chooses_cut_ && context_->chains();
   chained_ = cut_for(chained_workers, overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
   if (overlaps) let_long_steps_have(chained_, alone_);
+}
+
+bool StreamStep::runs_by_twos(int workers) const noexcept {
+  return context_->device().compute_capability < 90 || workers / 2 <= kernel_.twos_at_once;
 }
 
 StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
@@ -105,7 +109,7 @@ StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
                least = 1.0 * options_.num_workers * stream.min_run_tokens;
   stream.wide = cost + least >= 0x1p31;
   stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && workers > 1 && !stream.wide &&
-                     (kernel_.by_twos || context_->device().compute_capability < 90);
+                     step_.batch <= arith::kMostHalvedRows && runs_by_twos(workers);
   const std::int64_t units = step_.batch * on_device_.params().num_units;
   if (stream.may_halve) {
     workers -= workers % 2;
@@ -144,10 +148,8 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
   const DeviceGuard guard(context_->device().ordinal);
   const auto launch = [&](cudaFunction_t kernel, void* stream_params) {
     void* params[] = {stream_params, &p, &cut.rare};
-    launch_kernel(
-        context_->device(), kernel,
-        {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, options.programmatic_dependent_launch, stream.may_halve},
-        handle, params);
+    launch_kernel(context_->device(), kernel,
+                  {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, p.dependent, stream.may_halve}, handle, params);
   };
   if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.kernel, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
@@ -174,12 +176,6 @@ std::int64_t StreamStep::tokens_of_units(std::span<const std::int32_t> lengths) 
   return tokens * on_device_.params().num_units;
 }
 
-bool StreamStep::halves_units(std::span<const std::int32_t> lengths) const {
-  const StreamParams& stream = ran_->stream;
-  return stream.may_halve && std::ssize(lengths) <= arith::kMostHalvedRows &&
-         arith::halves_units<std::int64_t>(tokens_of_units(lengths), stream.workers);
-}
-
 ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
   ExecutedCounters executed = launched();
   if (executed.launches == 0) return executed;
@@ -189,7 +185,8 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   }
   // The kernel's own arithmetic, with the options that it was given; but several passes over a group count as one.
   PlanOptions options = options_;
-  const bool halved = halves_units(lengths), is_long = ran_->is_long(tokens_of_units(lengths));
+  const std::int64_t tokens = tokens_of_units(lengths);
+  const bool halved = ran_->is_halved(tokens), is_long = ran_->is_long(tokens);
   const RareCuts& rare = ran_->rare;
   options.num_workers = (halved ? rare.half_workers : is_long ? rare.long_workers : ran_->stream.workers).value;
   options.whole_unit_tokens = is_long ? rare.long_whole_unit_tokens : rare.whole_unit_tokens;

@@ -38,16 +38,20 @@ class StreamStep final : public CudaPreparedStep {
     StreamParams stream;
     RareCuts rare;
     int ctas = 0;
+    /// `tokens`: of all units.
     [[nodiscard]] bool is_long(std::int64_t tokens) const noexcept {
       return tokens >> 10 >= stream.long_step_kilotokens;
+    }
+    [[nodiscard]] bool is_halved(std::int64_t tokens) const noexcept {
+      return stream.may_halve && arith::halves_units<std::int64_t>(tokens, stream.workers, arith::kHalvedRun);
     }
   };
   [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
   /// Where a step turns out to be long, the other cut, of more CTAs.
   void let_long_steps_have(Cut& cut, const Cut& more) const;
+  /// Whether as many CTAs run at once if they are launched by twos. Without clusters that makes no difference.
+  [[nodiscard]] bool runs_by_twos(int workers) const noexcept;
   [[nodiscard]] std::int64_t tokens_of_units(std::span<const std::int32_t> lengths) const;
-  /// Whether the last run's units are halved with these lengths.
-  [[nodiscard]] bool halves_units(std::span<const std::int32_t> lengths) const;
 
   std::shared_ptr<CudaContext> context_;
   Step step_;

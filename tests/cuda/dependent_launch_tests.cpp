@@ -149,8 +149,14 @@ TEST_F(CudaDependentLaunch, OfHostPlans) {
 }
 
 /// Layers behind one another overlap too, and share a workspace.
-TEST_F(CudaDependentLaunch, LayersInARow) {
-  const Dimensions d = dimensions(5, 16);
+class CudaDependentLayers : public CudaDependentLaunch, public ::testing::WithParamInterface<int> {};
+
+/// Of 16 heads for each KV head, by clusters of two CTAs.
+INSTANTIATE_TEST_SUITE_P(GroupSizes, CudaDependentLayers, ::testing::Values(4, 16));
+
+TEST_P(CudaDependentLayers, InARow) {
+  Dimensions d = dimensions(5, 16);
+  d.shape.num_q_heads = GetParam() * d.shape.num_kv_heads;
   PagedProblem problem(d, random_);
   problem.draw(problem.random_lengths(d.capacity_tokens()));
   const auto prepared = prepare(problem.device_step());

@@ -68,6 +68,7 @@ struct Case {
   // From so many tokens of all units on, 1024 each, the device takes the second of two cuts. The other has fewer
   // workers.
   std::uint16_t long_step_kilotokens = UINT16_MAX;
+  int surplus_ctas = 0;  // that are launched, and for which there is no worker
   int other_workers = 1;
   int other_whole_unit_tokens = 0;
 };
@@ -139,8 +140,9 @@ Case random_case(Random& random) {
     c.options.whole_unit_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 65535));
   c.other_workers = c.options.num_workers;
   c.other_whole_unit_tokens = c.options.whole_unit_tokens;
-  c.may_halve =
-      c.options.num_workers > 1 && random.chance(0.5) && cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
+  c.surplus_ctas = static_cast<int>(random.in(0, 3));
+  c.may_halve = c.options.num_workers > 1 && batch <= pkv::arith::kMostHalvedRows && random.chance(0.5) &&
+                cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
   if (c.may_halve && random.chance(0.5)) aim_at_halving(c, random);
   if (!c.may_halve && random.chance(0.4)) {
     const std::int64_t least = (all_tokens(c) >> 10) + random.in(0, 1);
@@ -202,13 +204,13 @@ class DevicePlan : public ::testing::Test {
     rare.whole_unit_tokens = short_whole;
     rare.long_workers = pkv::arith::Divisor(is_long(c) ? c.options.num_workers : c.other_workers);
     rare.long_whole_unit_tokens = is_long(c) ? c.options.whole_unit_tokens : c.other_whole_unit_tokens;
-    const auto workers = static_cast<std::size_t>(c.options.num_workers);
-    EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * workers), cudaSuccess);
+    const auto ctas = static_cast<std::size_t>(c.options.num_workers + c.surplus_ctas);
+    EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * ctas), cudaSuccess);
     const auto kernel = c.may_halve ? plan_all<true> : plan_all<false>;
-    kernel<<<static_cast<unsigned>(workers), static_cast<unsigned>(c.warps * 32)>>>(step, stream, rare, plans_);
+    kernel<<<static_cast<unsigned>(ctas), static_cast<unsigned>(c.warps * 32)>>>(step, stream, rare, plans_);
     EXPECT_EQ(cudaGetLastError(), cudaSuccess);
-    std::vector<CtaPlan> plans(workers);
-    EXPECT_EQ(cudaMemcpy(plans.data(), plans_, sizeof(CtaPlan) * workers, cudaMemcpyDeviceToHost), cudaSuccess);
+    std::vector<CtaPlan> plans(ctas);
+    EXPECT_EQ(cudaMemcpy(plans.data(), plans_, sizeof(CtaPlan) * ctas, cudaMemcpyDeviceToHost), cudaSuccess);
     return plans;
   }
 
@@ -266,14 +268,22 @@ void expect_sharers(const Case& c, const pkv::StreamCut& cut, const std::vector<
   }
 }
 
+/// CTAs from `used` on have nothing to do.
+void expect_idle(const Case& c, int used, std::vector<CtaPlan>& plans) {
+  const std::tuple<int, int, int> past_end(static_cast<int>(c.lengths.size()), 0, 0);
+  for (auto cta = static_cast<std::size_t>(used); cta < plans.size(); ++cta)
+    for (int end = 0; end <= c.warps; ++end) ASSERT_EQ(key(plans[cta].ends[end].place), past_end) << "CTA " << cta;
+  plans.resize(static_cast<std::size_t>(used));
+}
+
 /// Whether short steps, and no others, have their units halved: then two CTAs have the run of each of half as many
-/// workers, which are left in `plans`.
+/// workers. The workers' are left in `plans`.
 void expect_halved(Case& c, bool wide, std::vector<CtaPlan>& plans) {
-  const bool halved = c.may_halve && !wide && c.lengths.size() <= pkv::arith::kMostHalvedRows &&
-                      all_tokens(c) / c.options.num_workers < pkv::arith::kHalvedRun;
+  const bool halved = c.may_halve && !wide && all_tokens(c) / c.options.num_workers < pkv::arith::kHalvedRun;
   for (const CtaPlan& plan : plans) ASSERT_EQ(plan.halved, halved);
+  if (halved) c.options.num_workers /= 2;
+  expect_idle(c, (halved ? 2 : 1) * c.options.num_workers, plans);
   if (!halved) return;
-  c.options.num_workers /= 2;
   for (std::size_t w = 0; w < static_cast<std::size_t>(c.options.num_workers); ++w) {
     for (int end = 0; end <= c.warps; ++end) {
       const CtaEnd &first = plans[2 * w].ends[end], &second = plans[2 * w + 1].ends[end];
@@ -329,6 +339,22 @@ TEST_F(DevicePlan, IsTheHosts) {
   unsigned errors = 0;
   EXPECT_EQ(cudaMemcpy(&errors, errors_, sizeof(errors), cudaMemcpyDeviceToHost), cudaSuccess);
   EXPECT_EQ(errors, 0u);
+}
+
+/// Their tokens' sum passes 2^31, and is long.
+TEST_F(DevicePlan, KnowsLongStepsPast32Bits) {
+  Case c;
+  c.lengths.assign(2, 1 << 30);
+  c.units = 1;
+  c.warps = 8;
+  c.running_sums = false;
+  c.may_halve = false;
+  c.options.tile_tokens = 16;
+  c.options.num_workers = 132;
+  c.other_workers = 131;
+  c.long_step_kilotokens = 60000;
+  ASSERT_TRUE(is_long(c));
+  expect_the_hosts(c, true, plan_on_device(c, true));
 }
 
 /// 128 units of one CTA each; three CTAs have none, and would begin past 2^31 if they had.

@@ -3,6 +3,7 @@
 #include "cuda/paged_problem.hpp"
 #include "persistentkv/core/error.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -147,13 +148,15 @@ TEST_F(CudaStreams, OneWorkspaceForOtherNumbersOfWorkers) {
   EXPECT_TRUE(workspace.guards_intact());
 }
 
-/// A thread that has called nothing of CUDA before.
+/// A thread that has called nothing of CUDA before, and whose first call is the launch: all pointers are known by then.
 TEST_F(CudaStreams, RunsFromAnyThread) {
   PagedProblem problem(dimensions(4, 6), random_);
   problem.draw(problem.random_lengths(96));
   const auto prepared = prepare(problem.device_step());
-  problem.poison_outputs();
   const Stream stream;
+  prepared->run(problem.device_layer(), stream);
+  stream.wait();
+  problem.poison_outputs();
   check(cudaDeviceSynchronize());
   const Layer layer = problem.device_layer();
   std::string error;
@@ -171,12 +174,13 @@ TEST_F(CudaStreams, RunsFromAnyThread) {
 
 /// Short steps, for which the backend gives workers more than a tile each, and long ones.
 TEST_F(CudaStreams, CountersOfDeviceLengthsAreThoseOfHostLengths) {
-  for (const std::int64_t pages : {1, 3, 200}) {
+  for (const std::int64_t pages : {1, 3, 20, 200}) {
     SCOPED_TRACE(::testing::Message() << pages << " pages a row");
     Dimensions d = dimensions(4, pages);
-    if (pages == 3) d.shape = {.num_q_heads = 22, .num_kv_heads = 2, .head_dim = 128};  // in halves, of 6 and 5 heads
+    if (pages == 20) d.shape = {.num_q_heads = 22, .num_kv_heads = 2, .head_dim = 128};  // in halves, of 6 and 5 heads
     PagedProblem problem(d, random_);
-    const std::vector<std::int32_t> lengths = problem.random_lengths(static_cast<std::int32_t>(pages) * 16);
+    std::vector<std::int32_t> lengths = problem.random_lengths(d.capacity_tokens());
+    lengths.front() = d.capacity_tokens();  // of 20 pages and more, it is cut
     problem.draw(lengths);
     const auto device = prepare(problem.device_step());
     const auto host = prepare(problem.host_step());
@@ -192,9 +196,12 @@ TEST_F(CudaStreams, CountersOfDeviceLengthsAreThoseOfHostLengths) {
     EXPECT_EQ(a.merge_bytes, b.merge_bytes);
     EXPECT_EQ(a.kv_tokens, b.kv_tokens);
     EXPECT_GT(a.segments, 0);
-    if (pages == 3) {
+    if (pages == 20) {
+      // Each segment is two CTAs', and each part of a unit is counted for all 11 heads.
+      EXPECT_GT(a.segments, 4 * std::count_if(lengths.begin(), lengths.end(), [](std::int32_t n) { return n > 0; }));
       EXPECT_EQ(a.segments % 2, 0);
-      EXPECT_GT(a.segments, 4);
+      EXPECT_GT(a.partials, 0);
+      EXPECT_EQ(a.partials % 11, 0);
     }
     const std::vector<std::int32_t> others(lengths.size() + 1);
     EXPECT_THROW((void)device->executed_for(others), InvalidArgument);

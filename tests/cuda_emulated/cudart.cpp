@@ -227,6 +227,7 @@ cudaError_t CUDARTAPI cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEve
 cudaError_t CUDARTAPI cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* function) {
   *attributes = {};
   attributes->sharedSizeBytes = kStaticSharedBytes;
+  attributes->ptxVersion = 90;
   return say(find_kernel(function) != nullptr ? cudaSuccess : cudaErrorInvalidDeviceFunction);
 }
 cudaError_t CUDARTAPI cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
@@ -242,8 +243,13 @@ cudaError_t CUDARTAPI cudaGetFuncBySymbol(cudaFunction_t* kernel, const void* fu
   *kernel = reinterpret_cast<cudaFunction_t>(const_cast<void*>(function));
   return say(find_kernel(function) != nullptr ? cudaSuccess : cudaErrorInvalidDeviceFunction);
 }
+#if CUDART_VERSION >= 12050
 cudaError_t CUDARTAPI cudaGetDriverEntryPointByVersion(const char* name, void** entry, unsigned, unsigned long long,
                                                        cudaDriverEntryPointQueryResult* result) {
+#else
+cudaError_t CUDARTAPI cudaGetDriverEntryPoint(const char* name, void** entry, unsigned long long,
+                                              cudaDriverEntryPointQueryResult* result) {
+#endif
   *entry = std::string_view(name) == "cuLaunchKernelEx" ? reinterpret_cast<void*>(&launch_kernel_ex) : nullptr;
   *result = *entry != nullptr ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return cudaSuccess;

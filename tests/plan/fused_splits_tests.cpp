@@ -40,8 +40,7 @@ TEST(FusedSplits, OfManyUnitsAreThePapersLongestTasks) {
   EXPECT_EQ(workqueue_fused_splits({8, 63, 63 * 16384, 32}, 1), 4);
 }
 
-/// Tasks of a short step are of one length but for what rows leave over, none of them less than it need be, and no more
-/// than 112 and one for each unit.
+/// Tasks of a short step are no longer than they need be, and no more than 112 and one for each unit.
 TEST(FusedSplits, OfShortStepsAreEven) {
   std::mt19937 random(std::random_device{}());
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };

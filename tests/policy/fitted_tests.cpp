@@ -228,7 +228,7 @@ TEST(StepFeatures, TasksAndMergesAreThoseOfPlans) {
       if (route == Route::kExactBuckets || route == Route::kCoarseBuckets) continue;  // a tail for each launch
       EXPECT_NEAR(at(features.terms, CostTerm::kTailKtokens) * 1e3, static_cast<double>(longest), 32 + longest * 0.3)
           << to_string(route);
-      if (route == Route::kWorkqueue) {
+      if (route == Route::kWorkqueue || route == Route::kWorkqueueFused) {
         EXPECT_NEAR(at(features.terms, CostTerm::kMergeMib) * (1 << 20),
                     static_cast<double>(plan.counters().merge_bytes), 1);
       }

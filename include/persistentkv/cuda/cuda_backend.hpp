@@ -16,10 +16,10 @@
 namespace pkv {
 
 struct CudaBackendConfig {
-  int device = -1;   ///< ordinal; -1: the calling thread's current device
-  int max_ctas = 0;  ///< CTAs that `stream` may launch, e.g. beside other kernels; 0: one an SM, but for one SM that is
-                     ///< left free in runs by programmatic dependent launch
-  int max_warps = 0;         ///< warps of a CTA, 1 to 8; 0: as many as shared memory holds. To study it
+  int device = -1;    ///< ordinal; -1: the calling thread's current device
+  int max_ctas = 0;   ///< CTAs that `stream` may launch, e.g. beside other kernels; 0: one an SM, but for one SM, or
+                      ///< two, that all but long steps leave free in runs by programmatic dependent launch
+  int max_warps = 0;  ///< warps of a CTA, 1 to 8; 0: as many as shared memory holds. To study it
   int max_shared_bytes = 0;  ///< shared memory of a CTA; 0: all that the device gives. To imitate a smaller GPU
 };
 

@@ -14,7 +14,7 @@ enum class Schedule : std::uint8_t {
   kPaddedBucket,    ///< the limit of it: every row in one grid as wide as the longest
   kSequenceSplit,   ///< one grid, cut as if each row were alone: for one row, or very few
   kWorkqueue,       ///< a task for each non-empty (row, split, KV head), and a second launch that merges
-  kWorkqueueFused,  ///< the same tasks; the last one of a row and head merges
+  kWorkqueueFused,  ///< such tasks, by a rule of their own; the last one of a row and head merges
   kStream,          ///< contiguous runs of equal cost, one a worker, merged in the same launch
 };
 
@@ -29,7 +29,8 @@ inline constexpr std::array kAllSchedules = {
 /// The inverse of to_string. Throws InvalidArgument, naming the schedules there are.
 [[nodiscard]] Schedule parse_schedule(std::string_view text);
 
-/// What a caller may decide of a cut. Every default is the paper's, but for `stream`, which the paper has not.
+/// What a caller may decide of a cut. Every default is the paper's, but for `stream`, which the paper has not, and for
+/// the splits of the fused workqueue.
 struct PlanOptions {
   int tile_tokens = 32;  ///< tokens of the smallest piece of a row; a page may hold many tiles, or a tile span pages
   int splits = 0;        ///< splits of a row; 0: the schedule's own rule. Rows with fewer tiles get one a tile

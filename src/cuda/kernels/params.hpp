@@ -105,7 +105,7 @@ struct DecodeParams {
 
 /// `stream`: all that there is to plan with.
 struct StreamParams {
-  arith::Divisor workers;  ///< CTAs
+  arith::Divisor workers;  ///< CTAs, but of steps for which RareCuts has others
   arith::Divisor warps;    ///< of a CTA
   arith::Divisor tile_tokens;
   arith::WholeUnits whole;  ///< if all rows are alike, and not too long

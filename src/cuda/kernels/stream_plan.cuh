@@ -20,7 +20,7 @@ template <class Int, bool kMayHalve = false>
 class StreamPlan {
   using SegmentCost = arith::SegmentCost<Int>;
   using CostedRow = pkv::cuda::CostedRow<Int>;
-  static_assert(SegmentCost::kMostRows == kWarpRows && arith::kMostHalvedRows == 32);
+  static_assert(SegmentCost::kMostRows == kWarpRows);
 
  public:
   using Shared = typename ManyRows<Int>::Shared;
@@ -143,11 +143,12 @@ class StreamPlan {
       alike = {rows_.alike(), rows_.num_live()};
       own = rows_.own_tokens();
     }
-    const Int tokens = alike.tokens > 0 ? alike.tokens * alike.live : sum_of_lanes<Int>(own);
+    const Int tokens = alike.tokens > 0 ? static_cast<Int>(alike.tokens) * alike.live : sum_of_lanes<Int>(own);
     if constexpr (kMayHalve) {
       // By a vote, so that the compiler knows that all lanes agree.
-      halved_ = __any_sync(kAllLanes, stream_.may_halve && !rows_.several_a_lane() &&
-                                          arith::halves_units<Int>(tokens * step_.num_units, stream_.workers)) != 0;
+      halved_ =
+          __any_sync(kAllLanes, stream_.may_halve && arith::halves_units<Int>(tokens * step_.num_units, stream_.workers,
+                                                                              arith::kHalvedRun)) != 0;
     }
     is_long_ = is_long(tokens * step_.num_units);
     if (is_even(alike)) {

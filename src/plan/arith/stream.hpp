@@ -129,7 +129,7 @@ struct SegmentCost {
 inline constexpr int kMostHalvedRows = 32;
 inline constexpr int kHalvedRun = 4096;  ///< tokens that each worker then has of all units
 template <class Int>
-PKV_HOST_DEVICE constexpr bool halves_units(Int all_tokens, const Divisor& workers, int run = kHalvedRun) {
+PKV_HOST_DEVICE constexpr bool halves_units(Int all_tokens, const Divisor& workers, int run) {
   return workers.divide(all_tokens) < static_cast<Int>(run);
 }
 
