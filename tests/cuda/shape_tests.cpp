@@ -110,6 +110,37 @@ TEST_F(CudaShapes, ShortStepsOfGroupsInHalves) {
   EXPECT_TRUE(seen_whole);
 }
 
+/// A table that could hold a long step: chained launches have CTAs for it, which a short one leaves idle.
+TEST_F(CudaShapes, HalvesWhereALongStepWouldHaveMoreCtas) {
+  Dimensions d;
+  d.shape = {.num_q_heads = 32, .num_kv_heads = 2, .head_dim = 128};
+  d.batch = 3;
+  d.pages_per_row = 120;
+  PagedProblem problem(d, random_);
+  problem.draw(problem.random_lengths(d.capacity_tokens()));
+  const std::int64_t width = std::int64_t{arith::kLongRun} * backend_->device().num_sms / 16;
+  std::vector<std::int32_t> table(static_cast<std::size_t>(d.batch * width), -7);
+  for (std::int64_t row = 0; row < d.batch; ++row)
+    std::copy_n(problem.entries().begin() + row * d.pages_per_row, d.pages_per_row, table.begin() + row * width);
+  const DeviceIndices<std::int32_t> entries(table);
+  Step step = problem.device_step();
+  step.table.entries = entries.view();
+  step.table.row_stride = step.table.entries_per_row = width;
+  const auto prepared = prepare(step);
+  std::int64_t ctas = 0;
+  for (const bool dependent : {false, true}) {
+    problem.poison_outputs();
+    prepared->run(problem.device_layer(), nullptr, {.programmatic_dependent_launch = dependent});
+    ASSERT_EQ(problem.disagreement(), "");
+    const ExecutedCounters executed = prepared->executed_for(problem.lengths());
+    EXPECT_EQ(executed.segments % 2, 0);
+    if (dependent) {
+      EXPECT_EQ(executed.decode_ctas, ctas);
+    }
+    ctas = executed.decode_ctas;
+  }
+}
+
 TEST_F(CudaShapes, GroupsOfManyHeads) {
   for (const int group_size : {32, 64, 71}) {
     for (const int head_dim : {64, 128, 256}) {
