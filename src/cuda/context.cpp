@@ -98,7 +98,7 @@ KernelLaunch CudaContext::configure(const void* function, const DecodeKernels& k
     launch.shared_bytes = static_cast<int>(std::max<std::int64_t>(most, 0));
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes),
           "cudaFuncSetAttribute");
-    launch.kernel = load_kernel(function);
+    launch.kernel = load_kernel(device_.ordinal, function);
     if (group.blocks > 1) launch.twos_at_once = twos_at_once(launch);
     configured_.push_back(launch);
   }
@@ -127,14 +127,6 @@ int CudaContext::twos_at_once(const KernelLaunch& launch) const {
   if (cudaOccupancyMaxActiveClusters(&at_once, launch.function, &config) == cudaSuccess) return at_once;
   (void)cudaGetLastError();
   return 0;
-}
-
-cudaFunction_t CudaContext::load(const void* function) {
-  const std::scoped_lock lock(mutex_);
-  for (const auto& [known, kernel] : loaded_)
-    if (known == function) return kernel;
-  const DeviceGuard guard(device_.ordinal);
-  return loaded_.emplace_back(function, load_kernel(function)).second;
 }
 
 std::int64_t CudaContext::resident_ctas(const KernelLaunch& launch) const {

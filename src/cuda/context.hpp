@@ -58,9 +58,6 @@ class CudaContext {
   [[nodiscard]] KernelLaunch configure(const void* function, const DecodeKernels& kernels, const GroupCut& group,
                                        int max_warps);
 
-  /// A kernel as launch_kernel() takes it.
-  [[nodiscard]] cudaFunction_t load(const void* function);
-
   /// CTAs of a kernel that the device runs at once.
   [[nodiscard]] std::int64_t resident_ctas(const KernelLaunch& launch) const;
 
@@ -91,7 +88,6 @@ class CudaContext {
   std::vector<std::pair<DeviceBuffer, std::uint64_t>> free_;  // with their layouts
   std::atomic<bool> clearing_ = false;                        // uploads_ may hold work that take() must wait for
   std::vector<KernelLaunch> configured_;
-  std::vector<std::pair<const void*, cudaFunction_t>> loaded_;
   std::optional<DevicePointers> pointers_;
 };
 

@@ -26,7 +26,8 @@ LaunchFunction find_launch() {
 
 }  // namespace
 
-cudaFunction_t load_kernel(const void* function) {
+cudaFunction_t load_kernel(int device, const void* function) {
+  const DeviceGuard guard(device);
   cudaFunction_t kernel = nullptr;
   check(cudaGetFuncBySymbol(&kernel, function), "cudaGetFuncBySymbol");
   return kernel;

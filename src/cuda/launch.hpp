@@ -8,8 +8,8 @@
 
 namespace pkv::cuda {
 
-/// A kernel of this build, on the current device. Throws CudaError.
-[[nodiscard]] cudaFunction_t load_kernel(const void* function);
+/// A kernel of this build, on a device. Throws CudaError.
+[[nodiscard]] cudaFunction_t load_kernel(int device, const void* function);
 
 struct LaunchShape {
   int ctas = 0;

@@ -148,6 +148,18 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   return p;
 }
 
+ExecutedCounters counters_of(const WorkPlan& plan, int page_size) {
+  const PlanCounters& c = plan.counters();
+  return {c.launches,
+          c.merge_launches,
+          c.decode_ctas,
+          c.segments,
+          c.partials,
+          c.merge_bytes,
+          c.kv_tokens * plan.num_kv_heads(),
+          plan.reserved_pages(page_size)};
+}
+
 const DecodeKernels& timeline_kernels(const Step& step) {
   if (const DecodeKernels* kernels = find_timeline_kernels(step.dtype, step.shape.head_dim)) return *kernels;
   throw Unsupported(fmt::format(

@@ -4,6 +4,7 @@
 
 #include "context.hpp"
 #include "kernels/params.hpp"
+#include "persistentkv/plan/work_plan.hpp"
 
 #include <cstddef>
 #include <vector>
@@ -38,6 +39,9 @@ class StepOnDevice {
 /// stream are left to the caller.
 [[nodiscard]] DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& group, const Layer& layer,
                                     const CudaRunOptions& options);
+
+/// What a run of a plan counts.
+[[nodiscard]] ExecutedCounters counters_of(const WorkPlan& plan, int page_size);
 
 /// The kernels that stamp steps like this one. Throws Unsupported where there are none.
 [[nodiscard]] const DecodeKernels& timeline_kernels(const Step& step);

@@ -116,17 +116,6 @@ GroupCut cut_group(CudaContext& context, const WorkPlan& plan, const DecodeKerne
   return std::int64_t{halves.chunks} * plan.num_workers() <= context.resident_ctas(kernel) ? halves : whole;
 }
 
-ExecutedCounters counters_of(const WorkPlan& plan) {
-  const PlanCounters& c = plan.counters();
-  return {c.launches,
-          c.merge_launches,
-          c.decode_ctas,
-          c.segments,
-          c.partials,
-          c.merge_bytes,
-          c.kv_tokens * plan.num_kv_heads()};
-}
-
 }  // namespace
 
 ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, const WorkPlan& plan,
@@ -135,11 +124,10 @@ ListedStep::ListedStep(std::shared_ptr<CudaContext> context, const Step& step, c
       step_(step),
       group_(cut_group(*context_, plan, kernels)),
       decode_(context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, kListedWarps)),
-      merge_(context_->load(kernels.merge[group_.blocks - 1])),
+      merge_(load_kernel(context_->device().ordinal, kernels.merge[group_.blocks - 1])),
       on_device_(context_, step, group_),
       launches_(plan.launches().begin(), plan.launches().end()),
-      planned_(counters_of(plan)) {
-  planned_.reserved_pages = plan.reserved_pages(step.page_size);
+      planned_(counters_of(plan, step.page_size)) {
   upload(plan);
 }
 
@@ -207,7 +195,7 @@ int ListedStep::launch(const Launch& launch, const DecodeParams& p, StreamHandle
   if (timeline.buffer.warps != nullptr) {
     const DecodeKernels& kernels = timeline_kernels(step_);
     decode = context_->configure(kernels.segments[group_.blocks - 1], kernels, group_, decode_.warps).kernel;
-    merge = context_->load(kernels.merge[group_.blocks - 1]);
+    merge = load_kernel(context_->device().ordinal, kernels.merge[group_.blocks - 1]);
   }
   const std::int64_t items = std::int64_t{list.count} * group_.chunks;
   if (launch.kind == Launch::Kind::kMerge) {

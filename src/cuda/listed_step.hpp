@@ -1,7 +1,6 @@
 #pragma once
 
 #include "launch_params.hpp"
-#include "persistentkv/plan/work_plan.hpp"
 
 namespace pkv::cuda {
 

@@ -177,8 +177,8 @@ std::int64_t StreamStep::tokens_of_units(std::span<const std::int32_t> lengths) 
 }
 
 ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths) const {
-  ExecutedCounters executed = launched();
-  if (executed.launches == 0) return executed;
+  const ExecutedCounters launched = this->launched();
+  if (launched.launches == 0) return launched;
   if (static_cast<std::int64_t>(lengths.size()) != step_.batch) {
     throw InvalidArgument(
         fmt::format("lengths has {} entries, must have the step's batch, {}", lengths.size(), step_.batch));
@@ -192,13 +192,10 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   options.whole_unit_tokens = is_long ? rare.long_whole_unit_tokens : rare.whole_unit_tokens;
   StreamCut cut;
   cut.assign(step_.shape.num_kv_heads, lengths, options);
-  const WorkPlan listed = cut.materialize(step_.shape.num_q_heads, step_.shape.head_dim);
-  const PlanCounters& plan = listed.counters();
-  executed.segments = (halved ? 2 : 1) * plan.segments;
-  executed.partials = plan.partials;
-  executed.merge_bytes = plan.merge_bytes;
-  executed.kv_tokens = plan.kv_tokens * step_.shape.num_kv_heads;
-  executed.reserved_pages = listed.reserved_pages(step_.page_size);
+  const WorkPlan plan = cut.materialize(step_.shape.num_q_heads, step_.shape.head_dim);
+  ExecutedCounters executed = counters_of(plan, step_.page_size);
+  executed.decode_ctas = launched.decode_ctas;
+  if (halved) executed.segments *= 2;
   return executed;
 }
 

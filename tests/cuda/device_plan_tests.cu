@@ -62,8 +62,8 @@ struct Case {
   std::vector<std::int32_t> lengths;
   int units;
   int warps;
-  bool running_sums;  // of the lengths, in int64
-  bool may_halve;     // the units, of narrow plans
+  bool running_sums = false;  // of the lengths, in int64
+  bool may_halve = false;     // the units, of narrow plans
   pkv::PlanOptions options;
   // From so many tokens of all units on, 1024 each, the device takes the second of two cuts. The other has fewer
   // workers.
@@ -341,16 +341,17 @@ TEST_F(DevicePlan, IsTheHosts) {
   EXPECT_EQ(errors, 0u);
 }
 
+/// Rows that are alike, for whole CTAs.
+Case case_of(std::size_t rows, std::int32_t tokens, int units, int workers) {
+  Case c{.lengths = std::vector<std::int32_t>(rows, tokens), .units = units, .warps = kMaxWarps};
+  c.options.tile_tokens = 16;
+  c.options.num_workers = workers;
+  return c;
+}
+
 /// Their tokens' sum passes 2^31, and is long.
 TEST_F(DevicePlan, KnowsLongStepsPast32Bits) {
-  Case c;
-  c.lengths.assign(2, 1 << 30);
-  c.units = 1;
-  c.warps = 8;
-  c.running_sums = false;
-  c.may_halve = false;
-  c.options.tile_tokens = 16;
-  c.options.num_workers = 132;
+  Case c = case_of(2, 1 << 30, 1, 132);
   c.other_workers = 131;
   c.long_step_kilotokens = 60000;
   ASSERT_TRUE(is_long(c));
@@ -359,14 +360,7 @@ TEST_F(DevicePlan, KnowsLongStepsPast32Bits) {
 
 /// 128 units of one CTA each; three CTAs have none, and would begin past 2^31 if they had.
 TEST_F(DevicePlan, HoldsForIdleCtasPast32Bits) {
-  Case c;
-  c.lengths.assign(16, 16'500'000);
-  c.units = 8;
-  c.warps = 8;
-  c.running_sums = false;
-  c.may_halve = false;
-  c.options.tile_tokens = 16;
-  c.options.num_workers = 131;
+  const Case c = case_of(16, 16'500'000, 8, 131);
   ASSERT_LT(cost_bound(c, longest_row(c)), 0x1p31);
   for (const bool wide : {true, false}) expect_the_hosts(c, wide, plan_on_device(c, wide));
 }

@@ -1,6 +1,7 @@
 // The fused workqueue's own rule: what it promises of every step, and cases worked out by hand.
 
 #include "persistentkv/plan/planner.hpp"
+#include "random_batch.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,12 +43,13 @@ TEST(FusedSplits, OfManyUnitsAreThePapersLongestTasks) {
 
 /// Tasks of a short step are no longer than they need be, and no more than 112 and one for each unit.
 TEST(FusedSplits, OfShortStepsAreEven) {
-  std::mt19937 random(std::random_device{}());
+  const std::uint32_t seed = testing::fresh_seed();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   for (int i = 0; i < 300; ++i) {
     const int heads = 1 << below(6), tile = std::array{16, 32, 48, 1}[static_cast<std::size_t>(below(4))];
-    std::vector<std::int32_t> lengths(static_cast<std::size_t>(1 + below(40)));
-    for (std::int32_t& length : lengths) length = below(1 + (1 << below(16))) - 3;
+    const std::vector<std::int32_t> lengths = testing::random_lengths(random, 40, 1 << below(16));
     std::int64_t tokens = 0, units = 0;
     for (const std::int32_t length : lengths) {
       tokens += std::max(length, 0);
