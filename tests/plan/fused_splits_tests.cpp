@@ -41,6 +41,13 @@ TEST(FusedSplits, OfManyUnitsAreThePapersLongestTasks) {
   EXPECT_EQ(workqueue_fused_splits({8, 63, 63 * 16384, 32}, 1), 4);
 }
 
+TEST(FusedSplits, OfAFewLongRowsFillATurn) {
+  EXPECT_EQ(workqueue_fused_splits({8, 8, 8 * 16384, 32}, 512), 6);     // 352 tasks: 2979 tokens, 94 tiles
+  EXPECT_EQ(workqueue_fused_splits({8, 8, 8 * 16384, 32}, 1024), 11);   // of a row that is longer
+  EXPECT_EQ(workqueue_fused_splits({4, 2, 2 * 131072, 32}, 4096), 48);  // 94 would be a turn
+  EXPECT_EQ(workqueue_fused_splits({8, 9, 9 * 16384, 32}, 512), 8);     // nine rows: the paper's
+}
+
 /// Tasks of a short step are no longer than they need be, and no more than 112 and one for each unit.
 TEST(FusedSplits, OfShortStepsAreEven) {
   const std::uint32_t seed = testing::fresh_seed();

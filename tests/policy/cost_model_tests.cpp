@@ -74,8 +74,9 @@ TEST(CostModel, WorkqueueByItsOwnRule) {
   EXPECT_NEAR(e.total_us, 3413.454470, kTolerance);
 }
 
+/// Of nine rows, which the fused one splits as the paper does.
 TEST(CostModel, FusedWorkqueueSavesALaunch) {
-  const std::vector<std::int32_t> lengths = {100, 5000, 40000, 16384, 16384, 70, 20000, 33000};
+  const std::vector<std::int32_t> lengths = {100, 5000, 40000, 16384, 16384, 70, 20000, 33000, 4000};
   const CostEstimate two = estimate(Route::kWorkqueue, lengths);
   const CostEstimate one = estimate(Route::kWorkqueueFused, lengths);
   EXPECT_EQ(one.launches, 1);
