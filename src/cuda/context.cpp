@@ -60,7 +60,7 @@ CudaContext::CudaContext(const CudaBackendConfig& config) : config_(config) {
   // In a chain by programmatic dependent launch an SM is left free: where there is none, the next kernel's launch does
   // not even begin before a CTA has ended (measured: docs/design/cuda-engine.md).
   const DeviceGuard guard(device_.ordinal);
-  chains_ = device_.compute_capability >= 90 && can_wait(find_kernels(DType::kF16, 128)->stream[0]);
+  chains_ = device_.compute_capability >= 90 && can_wait(find_kernels(DType::kF16, 128)->stream_of(StepForm::kAny, 1));
   const int chained = chains_ ? device_.num_sms - 1 : device_.num_sms;
   const int most = config.max_ctas > 0 ? config.max_ctas : device_.num_sms;
   stream_ctas_ = std::min(most, device_.num_sms);

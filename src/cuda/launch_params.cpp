@@ -91,7 +91,7 @@ StepOnDevice::StepOnDevice(const std::shared_ptr<CudaContext>& context, const St
   params_.entry_stride = arith::Divisor(step.table.entry_stride);
   params_.entry_divisor = arith::Divisor(step.table.entry_divisor);
   params_.page_size = arith::Divisor(step.page_size);
-  params_.granule_log2 = std::min(4, std::countr_zero(static_cast<unsigned>(step.page_size)));
+  params_.granule_log2 = std::min(kTileLog2, std::countr_zero(static_cast<unsigned>(step.page_size)));
 
   struct Array {
     const char* name;
@@ -146,6 +146,18 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   p.dependent = options.programmatic_dependent_launch && context.chains();
   p.kv_written_earlier = options.kv_written_earlier;
   return p;
+}
+
+StepForm form_of(const StepParams& step, const GroupCut& group) noexcept {
+  const bool usual = step.plain_lengths && !step.entries.is_i64 && step.row_ids.data == nullptr &&
+                     step.entry_stride.value == 1 && step.entry_divisor.value == 1 &&
+                     1 << step.granule_log2 == kTileTokens && group.chunks == 1;
+  if (!usual) return StepForm::kAny;
+  return step.batch <= kFewRows ? StepForm::kUsualFewRows : StepForm::kUsual;
+}
+
+bool is_usual(const DecodeParams& layer) noexcept {
+  return layer.q.row_ids.data == nullptr && layer.out.row_ids.data == nullptr && !layer.out_is_f32;
 }
 
 ExecutedCounters counters_of(const WorkPlan& plan, int page_size) {

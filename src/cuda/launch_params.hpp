@@ -40,6 +40,10 @@ class StepOnDevice {
 [[nodiscard]] DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& group, const Layer& layer,
                                     const CudaRunOptions& options);
 
+/// The first form that steps like this one have, whose costs stay below 2^31; layers must be usual too.
+[[nodiscard]] StepForm form_of(const StepParams& step, const GroupCut& group) noexcept;
+[[nodiscard]] bool is_usual(const DecodeParams& layer) noexcept;
+
 /// What a run of a plan counts.
 [[nodiscard]] ExecutedCounters counters_of(const WorkPlan& plan, int page_size);
 

@@ -7,6 +7,7 @@
 #include "persistentkv/core/step_rows.hpp"
 #include "persistentkv/plan/planner.hpp"
 #include "persistentkv/plan/stream_cut.hpp"
+#include "tile_table.hpp"
 
 #include <fmt/format.h>
 
@@ -48,7 +49,7 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
       step_(step),
       options_(options),
       group_(GroupCut::of(step.shape.group_size(), kernels.max_blocks)),
-      kernel_(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kMaxWarps)),
+      kernel_(context_->configure(kernels.stream_of(StepForm::kAny, group_.blocks), kernels, group_, kMaxWarps)),
       on_device_(context_, step, group_),
       chooses_cut_(options.num_workers == 0) {
   const int units = step.shape.num_kv_heads * group_.chunks;
@@ -85,28 +86,35 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   partials_ = {reinterpret_cast<float*>(base + at.acc), reinterpret_cast<float2*>(base + at.max_sum),
                reinterpret_cast<unsigned*>(base + at.arrivals)};
 
-  alone_ = cut_for(workers, options_.whole_unit_tokens);
+  alone_ = cut_for(workers, options_.ahead_tokens, options_.whole_unit_tokens);
   // Chained, the next kernel begins on SMs that this one leaves idle.
   const bool overlaps = chooses_cut_ && context_->chains();
-  chained_ = cut_for(chained_workers, overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
+  const bool chooses_runs = overlaps && options.min_run_tokens == 0 && options.ahead_tokens == 0;
+  const int in_rings = kernel_.warps * tile_choice(step.shape.head_dim).stages * kTileTokens;
+  chained_ = cut_for(chained_workers, chooses_runs ? in_rings : options_.ahead_tokens,
+                     overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
   if (overlaps) let_long_steps_have(chained_, alone_);
+
+  if (!alone_.stream.wide && !chained_.stream.wide) form_ = form_of(on_device_.params(), group_);
+  usual_kernel_ = context_->configure(kernels.stream_of(form_, group_.blocks), kernels, group_, kernel_.warps);
 }
 
 bool StreamStep::runs_by_twos(int workers) const noexcept {
   return context_->device().compute_capability < 90 || workers / 2 <= kernel_.twos_at_once;
 }
 
-StreamStep::Cut StreamStep::cut_for(int workers, int whole_unit_tokens) const {
+StreamStep::Cut StreamStep::cut_for(int workers, int ahead_tokens, int whole_unit_tokens) const {
   Cut cut;
   StreamParams& stream = cut.stream;
   stream.warps = arith::Divisor(kernel_.warps);
   stream.tile_tokens = arith::Divisor(options_.tile_tokens);
   stream.segment_cost_tokens = options_.segment_cost_tokens;
   stream.min_run_tokens = std::max(options_.min_run_tokens, options_.tile_tokens);
+  stream.ahead_tokens = ahead_tokens;
   stream.uncut_tokens = options_.uncut_tokens;
   // Runs may also be of the least length each, however many there are.
   const double cost = most_cost(step_, on_device_.params(), options_),
-               least = 1.0 * options_.num_workers * stream.min_run_tokens;
+               least = 1.0 * options_.num_workers * std::max(stream.min_run_tokens, 2 * ahead_tokens);
   stream.wide = cost + least >= 0x1p31;
   stream.may_halve = chooses_cut_ && group_.blocks > 1 && group_.chunks == 1 && workers > 1 && !stream.wide &&
                      step_.batch <= arith::kMostHalvedRows && runs_by_twos(workers);
@@ -151,10 +159,16 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
     launch_kernel(context_->device(), kernel,
                   {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, p.dependent, stream.may_halve}, handle, params);
   };
-  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(kernel_.kernel, &stream);
+  const bool usual = is_usual(p);
+  if (__builtin_expect(options.timeline == nullptr, 1))
+    return launch(usual ? usual_kernel_.kernel : kernel_.kernel, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
   Probed<StreamParams> probed{stream, {*options.timeline, 0, 0}};
-  launch(context_->configure(kernels.stream[group_.blocks - 1], kernels, group_, kernel_.warps).kernel, &probed);
+  launch(
+      context_
+          ->configure(kernels.stream_of(usual ? form_ : StepForm::kAny, group_.blocks), kernels, group_, kernel_.warps)
+          .kernel,
+      &probed);
 }
 
 ExecutedCounters StreamStep::launched() const noexcept {
@@ -189,6 +203,7 @@ ExecutedCounters StreamStep::executed_for(std::span<const std::int32_t> lengths)
   const bool halved = ran_->is_halved(tokens), is_long = ran_->is_long(tokens);
   const RareCuts& rare = ran_->rare;
   options.num_workers = (halved ? rare.half_workers : is_long ? rare.long_workers : ran_->stream.workers).value;
+  options.ahead_tokens = ran_->stream.ahead_tokens;
   options.whole_unit_tokens = is_long ? rare.long_whole_unit_tokens : rare.whole_unit_tokens;
   StreamCut cut;
   cut.assign(step_.shape.num_kv_heads, lengths, options);

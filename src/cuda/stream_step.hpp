@@ -46,7 +46,7 @@ class StreamStep final : public CudaPreparedStep {
       return stream.may_halve && arith::halves_units<std::int64_t>(tokens, stream.workers, arith::kHalvedRun);
     }
   };
-  [[nodiscard]] Cut cut_for(int workers, int whole_unit_tokens) const;
+  [[nodiscard]] Cut cut_for(int workers, int ahead_tokens, int whole_unit_tokens) const;
   /// Where a step turns out to be long, the other cut, of more CTAs.
   void let_long_steps_have(Cut& cut, const Cut& more) const;
   /// Whether as many CTAs run at once if they are launched by twos. Without clusters that makes no difference.
@@ -57,7 +57,9 @@ class StreamStep final : public CudaPreparedStep {
   Step step_;
   PlanOptions options_;
   GroupCut group_;
-  KernelLaunch kernel_;
+  KernelLaunch kernel_;        ///< of any form
+  KernelLaunch usual_kernel_;  ///< of the step's form, for layers that are usual too
+  StepForm form_ = StepForm::kAny;
   Leased own_workspace_;
   StepOnDevice on_device_;
   bool chooses_cut_;  ///< not the caller, who then gets the planner's cut exactly

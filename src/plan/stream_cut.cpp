@@ -26,6 +26,8 @@ void check(int num_kv_heads, const PlanOptions& options) {
         fmt::format("segment_cost_tokens is {}, must be in [0, {}]", options.segment_cost_tokens, 1 << 20));
   if (options.min_run_tokens < 0 || options.min_run_tokens > 1 << 20)
     throw InvalidArgument(fmt::format("min_run_tokens is {}, must be in [0, {}]", options.min_run_tokens, 1 << 20));
+  if (options.ahead_tokens < 0 || options.ahead_tokens > 1 << 20)
+    throw InvalidArgument(fmt::format("ahead_tokens is {}, must be in [0, {}]", options.ahead_tokens, 1 << 20));
   if (options.uncut_tokens < 0 || options.uncut_tokens > 1 << 20)
     throw InvalidArgument(fmt::format("uncut_tokens is {}, must be in [0, {}]", options.uncut_tokens, 1 << 20));
   if (options.whole_unit_tokens < 0 || options.whole_unit_tokens > PlanOptions::kMaxWholeUnitTokens)
@@ -59,12 +61,12 @@ void StreamCut::assign(int num_kv_heads, std::span<const std::int32_t> lengths, 
     ++live;
   }
   const std::int64_t units = live * num_kv_heads;
-  const std::int64_t least = std::max(options.min_run_tokens, tile_tokens_);
+  const arith::LeastRun<std::int64_t> least{std::max(options.min_run_tokens, tile_tokens_), options.ahead_tokens};
   const arith::Divisor workers(num_workers_);
   using SegmentCost = arith::SegmentCost<std::int64_t>;
   if (shortest != longest && lengths.size() <= SegmentCost::kMostRows) {
     const std::int64_t tokens = std::accumulate(lengths_.begin(), lengths_.end(), std::int64_t{0});
-    long_row_ = SegmentCost::long_row_of(tokens * num_kv_heads, workers, least);
+    long_row_ = SegmentCost::long_row_of(tokens * num_kv_heads, workers, least.tokens);
   }
   sum_costs();
   const arith::WholeUnits whole(units, num_workers_, options.whole_unit_tokens);

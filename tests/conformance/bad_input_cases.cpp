@@ -105,6 +105,7 @@ void check_bad_options(Context& context) {
       {Schedule::kCoarseBuckets, [](PlanOptions& o) { o.bucket_tokens = 0; }, {"bucket_tokens", "0", "1"}},
       {Schedule::kStream, [](PlanOptions& o) { o.num_workers = -1; }, {"num_workers", "-1", "1"}},
       {Schedule::kStream, [](PlanOptions& o) { o.segment_cost_tokens = -1; }, {"segment_cost_tokens", "-1", "0"}},
+      {Schedule::kStream, [](PlanOptions& o) { o.ahead_tokens = -1; }, {"ahead_tokens", "-1", "0"}},
       {Schedule::kStream, [](PlanOptions& o) { o.uncut_tokens = -1; }, {"uncut_tokens", "-1", "0"}},
       {Schedule::kStream, [](PlanOptions& o) { o.whole_unit_tokens = 65536; }, {"whole_unit_tokens", "65536", "65535"}},
   };

@@ -44,10 +44,11 @@ std::string to_string(const ProblemSpec& spec) {
 }
 
 std::string to_string(const Cut& cut) {
-  return fmt::format("{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}, uncut {}, whole unit {}",
-                     to_string(cut.route), cut.options.tile_tokens, cut.options.splits, cut.options.bucket_tokens,
-                     cut.options.num_workers, cut.options.segment_cost_tokens, cut.options.uncut_tokens,
-                     cut.options.whole_unit_tokens);
+  return fmt::format(
+      "{}, tile {}, splits {}, bucket {}, workers {}, segment cost {}, uncut {}, whole unit {}, ahead {}",
+      to_string(cut.route), cut.options.tile_tokens, cut.options.splits, cut.options.bucket_tokens,
+      cut.options.num_workers, cut.options.segment_cost_tokens, cut.options.uncut_tokens, cut.options.whole_unit_tokens,
+      cut.options.ahead_tokens);
 }
 
 std::string why_not(const Context& context, const ProblemSpec& spec) {
@@ -66,6 +67,7 @@ Cut random_cut(Route route, int tile_tokens, Random& random) {
   cut.options.segment_cost_tokens = static_cast<int>(random.in(0, 64));
   cut.options.uncut_tokens = static_cast<int>(random.in(0, 200));
   cut.options.whole_unit_tokens = static_cast<int>(random.in(0, 200));
+  cut.options.ahead_tokens = random.chance(0.5) ? 0 : static_cast<int>(random.in(1, 600));
   return cut;
 }
 

@@ -32,9 +32,10 @@ __host__ __device__ Answer answer_in(const Case& c) {
   const Divisor tile(c.tile_tokens);
   const auto tokens = static_cast<Int>(c.tokens), segment_cost = static_cast<Int>(c.segment_cost);
   const WholeUnits whole(c.units, c.workers, c.uncut % 65536);
-  const StepCut<Int> cut = cut_step<Int>(static_cast<Int>(c.units) * (tokens + segment_cost),
-                                         whole.tokens_if_whole(tokens), static_cast<Int>(c.units), whole, segment_cost,
-                                         Divisor(c.workers), static_cast<Int>(c.tile_tokens));
+  const LeastRun<Int> least{static_cast<Int>(c.tile_tokens), static_cast<Int>(c.uncut % 2 == 0 ? 0 : c.uncut % 1024)};
+  const StepCut<Int> cut =
+      cut_step<Int>(static_cast<Int>(c.units) * (tokens + segment_cost), whole.tokens_if_whole(tokens),
+                    static_cast<Int>(c.units), whole, segment_cost, Divisor(c.workers), least);
   return {place_in_row<Int>(static_cast<Int>(c.rest), tokens, segment_cost, tile, static_cast<Int>(c.uncut)),
           last_cost_of_tile<Int>(static_cast<Int>(c.rest % num_tiles(c.tokens, c.tile_tokens)), tokens, segment_cost,
                                  static_cast<Int>(c.tile_tokens)),

@@ -31,12 +31,12 @@ struct CtaPlan {
 };
 
 /// As stream_decode begins.
-template <bool kMayHalve>
+template <class Form, bool kMayHalve>
 __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_constant__ StreamParams stream,
                          const __grid_constant__ RareCuts rare, CtaPlan* plans) {
   __shared__ PlanShared shared;
   const int warps = static_cast<int>(blockDim.x) >> 5, cta = static_cast<int>(blockIdx.x);
-  const StepRows rows(step, shared.narrow.tokens);
+  const StepRows<Form> rows(step, shared.narrow.tokens);
   CtaEnd end;
   bool has_empty_rows, halved = false;
   if (stream.wide) {
@@ -44,7 +44,7 @@ __global__ void plan_all(const __grid_constant__ StepParams step, const __grid_c
     end = {plan.place, plan.wide_sharers};
     has_empty_rows = plan.has_empty_rows;
   } else {
-    StreamPlan<std::int32_t, kMayHalve> plan(step, stream, rare, rows, shared.narrow);
+    StreamPlan<std::int32_t, Form, kMayHalve> plan(step, stream, rare, rows, shared.narrow);
     plan.make();
     const auto found = plan.end(plan.worker(cta));
     end = {found.place, plan.sharers(found)};
@@ -65,6 +65,8 @@ struct Case {
   bool running_sums = false;  // of the lengths, in int64
   bool may_halve = false;     // the units, of narrow plans
   pkv::PlanOptions options;
+  // Which kernel plans, of those that may: for rows that a lane each holds, for plain lengths, for any.
+  int form = 0;
   // From so many tokens of all units on, 1024 each, the device takes the second of two cuts. The other has fewer
   // workers.
   std::uint16_t long_step_kilotokens = UINT16_MAX;
@@ -95,7 +97,8 @@ void make_alike(Case& c, Random& random) {
 }
 
 double least_cost(const Case& c) {
-  return 1.0 * c.options.num_workers * std::max(c.options.min_run_tokens, c.options.tile_tokens);
+  const int run = std::max(2 * c.options.ahead_tokens, c.options.min_run_tokens);
+  return 1.0 * c.options.num_workers * std::max(run, c.options.tile_tokens);
 }
 
 std::int64_t all_tokens(const Case& c) {
@@ -130,6 +133,7 @@ Case random_case(Random& random) {
       random.chance(0.3) ? 0 : static_cast<int>(random.in(1, random.chance(0.2) ? 5000 : 64));
   if (random.chance(0.5)) c.options.uncut_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 20000));
   if (random.chance(0.3)) c.options.min_run_tokens = static_cast<int>(random.in(1, 4000));
+  if (random.chance(0.3)) c.options.ahead_tokens = static_cast<int>(random.in(1, random.chance(0.5) ? 600 : 20000));
   constexpr int kWorkers[] = {1, 28, 128, 131, 131, 132, 169, 264};
   c.options.num_workers =
       random.chance(0.5) ? random.pick(std::span<const int>(kWorkers)) : static_cast<int>(random.in(1, 300));
@@ -140,7 +144,7 @@ Case random_case(Random& random) {
     c.options.whole_unit_tokens = static_cast<int>(random.in(0, random.chance(0.5) ? 300 : 65535));
   c.other_workers = c.options.num_workers;
   c.other_whole_unit_tokens = c.options.whole_unit_tokens;
-  c.surplus_ctas = static_cast<int>(random.in(0, 3));
+  c.form = static_cast<int>(random.in(0, 2));
   c.may_halve = c.options.num_workers > 1 && batch <= pkv::arith::kMostHalvedRows && random.chance(0.5) &&
                 cost_bound(c, longest_row(c)) + least_cost(c) < 0x1p31;
   if (c.may_halve && random.chance(0.5)) aim_at_halving(c, random);
@@ -150,6 +154,8 @@ Case random_case(Random& random) {
     c.other_workers = std::max(c.options.num_workers - static_cast<int>(random.in(0, 4)), 1);
     c.other_whole_unit_tokens = static_cast<int>(random.in(0, 65535));
   }
+  // No more than there are workers: runs that begin past the last end below 2^32.
+  c.surplus_ctas = static_cast<int>(random.in(0, std::min(3, c.options.num_workers)));
   return c;
 }
 
@@ -193,6 +199,7 @@ class DevicePlan : public ::testing::Test {
     stream.tile_tokens = pkv::arith::Divisor(c.options.tile_tokens);
     stream.segment_cost_tokens = c.options.segment_cost_tokens;
     stream.min_run_tokens = std::max(c.options.min_run_tokens, c.options.tile_tokens);
+    stream.ahead_tokens = c.options.ahead_tokens;
     stream.uncut_tokens = c.options.uncut_tokens;
     stream.wide = wide;
     stream.may_halve = c.may_halve;
@@ -206,8 +213,11 @@ class DevicePlan : public ::testing::Test {
     rare.long_whole_unit_tokens = is_long(c) ? c.options.whole_unit_tokens : c.other_whole_unit_tokens;
     const auto ctas = static_cast<std::size_t>(c.options.num_workers + c.surplus_ctas);
     EXPECT_EQ(cudaMemset(plans_, 0xff, sizeof(CtaPlan) * ctas), cudaSuccess);
-    const auto kernel = c.may_halve ? plan_all<true> : plan_all<false>;
-    kernel<<<static_cast<unsigned>(ctas), static_cast<unsigned>(c.warps * 32)>>>(step, stream, rare, plans_);
+    const auto kernel = [&]<class Form>(Form) { return c.may_halve ? plan_all<Form, true> : plan_all<Form, false>; };
+    const auto chosen = c.running_sums || wide || c.form == 2  ? kernel(AnyForm())
+                        : c.form == 1 || c.lengths.size() > 32 ? kernel(UsualForm<INT32_MAX>())
+                                                               : kernel(UsualForm<32>());
+    chosen<<<static_cast<unsigned>(ctas), static_cast<unsigned>(c.warps * 32)>>>(step, stream, rare, plans_);
     EXPECT_EQ(cudaGetLastError(), cudaSuccess);
     std::vector<CtaPlan> plans(ctas);
     EXPECT_EQ(cudaMemcpy(plans.data(), plans_, sizeof(CtaPlan) * ctas, cudaMemcpyDeviceToHost), cudaSuccess);
@@ -300,8 +310,9 @@ void expect_halved(Case& c, bool wide, std::vector<CtaPlan>& plans) {
 int expect_the_hosts(Case c, bool wide, std::vector<CtaPlan> plans) {
   SCOPED_TRACE(::testing::Message() << c.lengths.size() << " rows, " << c.units << " units, " << c.options.num_workers
                                     << " workers of " << c.warps << " warps, tile " << c.options.tile_tokens
-                                    << ", segment cost " << c.options.segment_cost_tokens << ", longest row "
-                                    << longest_row(c) << (wide ? ", wide" : ", narrow"));
+                                    << ", ahead " << c.options.ahead_tokens << ", segment cost "
+                                    << c.options.segment_cost_tokens << ", longest row " << longest_row(c)
+                                    << (wide ? ", wide" : ", narrow"));
   expect_halved(c, wide, plans);
   pkv::StreamCut cut;
   cut.assign(c.units, c.lengths, c.options);

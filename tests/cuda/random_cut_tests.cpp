@@ -32,6 +32,7 @@ class CudaRandomCuts : public EngineTest {
     options.num_workers = random_.chance(0.2) ? 0 : static_cast<int>(random_.in(1, 300));
     options.segment_cost_tokens = random_.chance(0.3) ? 0 : static_cast<int>(random_.in(1, 100));
     if (random_.chance(0.3)) options.uncut_tokens = static_cast<int>(random_.in(0, 300));
+    if (random_.chance(0.3)) options.ahead_tokens = static_cast<int>(random_.in(0, 600));
     if (random_.chance(0.3)) options.whole_unit_tokens = static_cast<int>(random_.in(0, 300));
     return options;
   }
@@ -51,7 +52,8 @@ TEST_F(CudaRandomCuts, AllGiveTheSame) {
                                         << ", pages of " << d.page_size << ", " << options.num_workers << " workers of "
                                         << max_warps << " warps, tile " << options.tile_tokens << ", segment cost "
                                         << options.segment_cost_tokens << ", uncut " << options.uncut_tokens
-                                        << ", whole unit " << options.whole_unit_tokens);
+                                        << ", whole unit " << options.whole_unit_tokens << ", ahead "
+                                        << options.ahead_tokens);
       const auto prepared = backend->prepare(problem.device_step(), Schedule::kStream, options, {});
       problem.poison_outputs();
       prepared->run(problem.device_layer(), nullptr);

@@ -63,6 +63,38 @@ TEST_F(CudaShapes, EveryKernel) {
   }
 }
 
+/// `stream` has kernels of their own for usual steps of few rows and of many: they compute what the kernel for every
+/// form does, to the last bit. The same step is usual, and is not once its lengths are int64.
+TEST_F(CudaShapes, EveryFormOfAStepGivesTheSame) {
+  for (const DType dtype : backend_->capabilities().dtypes) {
+    for (const int head_dim : backend_->capabilities().head_dims) {
+      for (const int group_size : {4, 13}) {
+        for (const std::int64_t batch : {32, 33, 130}) {
+          SCOPED_TRACE(::testing::Message()
+                       << to_string(dtype) << ", d = " << head_dim << ", G = " << group_size << ", batch " << batch);
+          Dimensions d;
+          d.shape = {.num_q_heads = 2 * group_size, .num_kv_heads = 2, .head_dim = head_dim};
+          d.dtype = d.out_dtype = dtype;
+          d.batch = batch;
+          d.pages_per_row = std::max<std::int64_t>(300 / batch, 4);
+          PagedProblem problem(d, random_);
+          problem.draw(problem.random_lengths(d.capacity_tokens()));
+          prepare(problem.device_step())->run(problem.device_layer(), nullptr);
+          ASSERT_EQ(problem.disagreement(), "");
+          const std::vector<std::byte> usual = problem.out();
+          problem.poison_outputs();
+          const DeviceIndices<std::int64_t> lengths({problem.lengths().begin(), problem.lengths().end()});
+          Step step = problem.device_step();
+          step.lengths.values = lengths.view();
+          prepare(step)->run(problem.device_layer(), nullptr);
+          ASSERT_EQ(problem.download(), "");
+          ASSERT_TRUE(problem.out() == usual);
+        }
+      }
+    }
+  }
+}
+
 /// More than 8 heads of a KV head: short steps take them in halves, which of an odd number differ, and others do not.
 /// One step that is prepared once sees both: so few CTAs that steps need not be large for it.
 TEST_F(CudaShapes, ShortStepsOfGroupsInHalves) {

@@ -66,6 +66,7 @@ TEST(Coverage, RandomBatchesUnderEverySchedule) {
     options.num_workers = pick(1, 300);
     options.segment_cost_tokens = pick(0, 2) == 0 ? 0 : pick(0, 300);
     options.uncut_tokens = pick(0, 2) == 0 ? 64 : pick(0, 2000);
+    options.ahead_tokens = pick(0, 1) == 0 ? 0 : pick(0, 1000);
     options.whole_unit_tokens = pick(0, 1) == 0 ? 160 : pick(0, 65535);
     for (const Schedule schedule : kAllSchedules) {
       SCOPED_TRACE(::testing::Message() << "round " << round << ", " << to_string(schedule));

@@ -233,6 +233,25 @@ TEST(StreamCut, NobodyGetsLessThanTheLeastRun) {
   for (std::size_t w = 0; w + 1 < tokens.size(); ++w) EXPECT_NEAR(static_cast<double>(tokens[w]), 256.0, 16.0);
 }
 
+// What is on its way before the kernel ahead has ended is read at once, whoever reads it.
+TEST(StreamCut, WhereAKernelIsAheadAThirdOfTheWorkersIsLeftToTheNext) {
+  const auto busy = [](std::vector<std::int32_t> lengths, int ahead) {
+    const PlanOptions options{
+        .tile_tokens = 16, .num_workers = 132, .min_run_tokens = 128, .ahead_tokens = ahead, .segment_cost_tokens = 0};
+    const WorkPlan plan = make_plan(Schedule::kStream, {{32, 8, 128}, lengths, {}}, options);
+    int workers = 0;
+    for (int w = 0; w < plan.num_workers(); ++w) workers += plan.worker(w).empty() ? 0 : 1;
+    return workers;
+  };
+  EXPECT_EQ(busy({1024}, 0), 8 * 8);
+  EXPECT_EQ(busy({1024}, 256), 8 * 8);  // they are fewer anyway
+  EXPECT_EQ(busy({4096}, 0), 8 * 16);
+  EXPECT_EQ(busy({4096}, 256), 8 * 10);  // 384 tokens, half as much again as 256
+  EXPECT_EQ(busy({8192}, 256), 8 * 16);  // 512 anyway
+  EXPECT_EQ(busy({3000, 1000}, 0), 132);
+  EXPECT_EQ(busy({3000, 1000}, 256), 89);  // 32,000 in runs of 242 + 121
+}
+
 TEST(StreamCut, SegmentCostShiftsWorkFromManyShortRowsToOneLong) {
   std::vector<std::int32_t> lengths(64, 32);
   lengths.push_back(64 * 32);
@@ -266,6 +285,7 @@ TEST(StreamCut, RefusesBadInput) {
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .segment_cost_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .min_run_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .uncut_tokens = -1}), InvalidArgument);
+  EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .ahead_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .whole_unit_tokens = -1}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, ok, {.num_workers = 1, .whole_unit_tokens = 65536}), InvalidArgument);
   EXPECT_THROW(cut.assign(1, too_long, {.num_workers = 1}), InvalidArgument);

@@ -90,6 +90,12 @@ void CutOptions::add_to(CLI::App& command) {
                      "CTAs or threads that stream cuts a step for (default: the backend's)");
   command.add_option("--min-run-tokens", plan.min_run_tokens,
                      "The least that stream gives a worker (default: a tile; on a GPU the backend's)");
+  command
+      .add_option(
+          "--ahead-tokens", plan.ahead_tokens,
+          "Tokens that a worker of stream has on their way before the kernel ahead has ended: of runs up to that,\n"
+          "a third of the workers is left to the next kernel (chained on a GPU: the backend's)")
+      ->capture_default_str();
   command.add_option("--segment-cost-tokens", plan.segment_cost_tokens, "What beginning a segment costs stream")
       ->capture_default_str();
   command

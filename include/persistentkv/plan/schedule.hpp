@@ -37,8 +37,12 @@ struct PlanOptions {
   int bucket_tokens = 4096;  ///< kCoarseBuckets: lengths round up to a multiple of it, not past a row's pages
 
   // kStream
-  int num_workers = 0;           ///< CTAs or threads that share the step; required, >= 1
-  int min_run_tokens = 0;        ///< the least a worker is given, in cost; less than a tile: a tile
+  int num_workers = 0;     ///< CTAs or threads that share the step; required, >= 1
+  int min_run_tokens = 0;  ///< the least a worker is given, in cost; less than a tile: a tile
+  /// Tokens that a worker has on their way before the kernel ahead of it has ended; 0: it begins after. Runs up to
+  /// that are half as long again as if all workers were busy, so that a third of the places are left to the next
+  /// kernel.
+  int ahead_tokens = 0;
   int segment_cost_tokens = 32;  ///< what beginning a segment costs, in tokens of reading; >= 0
   int uncut_tokens = 64;         ///< a row's KV head of at most so many tokens is not cut; >= 0
   /// Where rows are alike, KV heads get whole workers, or workers whole KV heads, although some workers are then idle:

@@ -51,27 +51,26 @@ struct State {
 };
 
 /// Through L1, which serves the CTA's other warps: past it, all warps of all CTAs would meet on a few sectors of L2.
-template <int kHeadDim, int kBlocks>
-__device__ __forceinline__ void load_query(QueryFragments<kHeadDim, kBlocks>& q, const DecodeParams& p, int row,
+template <int kHeadDim, int kBlocks, class Params>
+__device__ __forceinline__ void load_query(QueryFragments<kHeadDim, kBlocks>& q, const Params& p, int row,
                                            const Unit& unit) {
-  const std::int64_t q_row = tensor_row(p.q, row, p.step.errors);
+  const std::int64_t q_row = tensor_row<typename Params::Form>(p.q, row, p.step.errors);
   const int r = lane_id() >> 2, c = lane_id() & 3;
   const char* base = p.q.data + (q_row < 0 ? 0 : q_row) * p.q.row_bytes + c * 4;
 #pragma unroll
   for (int n = 0; n < kBlocks; ++n) {
-    const int head = 8 * n + r;
+    const int head = min(8 * n + r, unit.heads - 1);  // what comes of heads past the last is not used
     const char* from = base + (unit.first_head + head) * p.q.head_bytes;
 #pragma unroll
-    for (int i = 0; i < kHeadDim / 8; ++i)
-      q.b[n][i] = head < unit.heads ? *reinterpret_cast<const std::uint32_t*>(from + 16 * i) : 0u;
+    for (int i = 0; i < kHeadDim / 8; ++i) q.b[n][i] = *reinterpret_cast<const std::uint32_t*>(from + 16 * i);
   }
 }
 
 /// Where there are no registers to load q early.
-template <int kHeadDim>
-__device__ __forceinline__ void prefetch_query(const DecodeParams& p, int row, const Unit& unit) {
+template <int kHeadDim, class Params>
+__device__ __forceinline__ void prefetch_query(const Params& p, int row, const Unit& unit) {
   constexpr int kLines = (kHeadDim * 2 + 127) / 128;  // of a head
-  const std::int64_t q_row = tensor_row(p.q, row, p.step.errors);
+  const std::int64_t q_row = tensor_row<typename Params::Form>(p.q, row, p.step.errors);
   const char* base = p.q.data + (q_row < 0 ? 0 : q_row) * p.q.row_bytes + unit.first_head * p.q.head_bytes;
   for (int line = lane_id(); line < unit.heads * kLines; line += 32)
     prefetch_l2(base + line / kLines * p.q.head_bytes + line % kLines * 128);
@@ -183,16 +182,15 @@ __device__ __forceinline__ void multiply_values(State<kHeadDim, kBlocks>& state,
 ///
 /// Filling the ring and walking on are turns of one loop, so that the code that issues copies stands there once: what a
 /// short step waits for is largely instructions.
-template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class Rows, class OnFilled, class OnSegment,
-          class Probe>
-__device__ __forceinline__ void attend_run(const DecodeParams& p, const Rows& rows, const Place& begin,
-                                           const Place& end, std::uint32_t ring, OnFilled on_filled,
-                                           OnSegment on_segment, Probe& probe) {
+template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class Params, class Rows, class OnFilled,
+          class OnSegment, class Probe>
+__device__ __forceinline__ void attend_run(const Params& p, const Rows& rows, const Place& begin, const Place& end,
+                                           std::uint32_t ring, OnFilled on_filled, OnSegment on_segment, Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
   std::uint32_t key_lane = 0, value_lane = 0;
   not_before(ring);
   constexpr bool kEarlyQuery = kBlocks * kHeadDim <= 128;  // beyond, it would take more registers than there are
-  TileFeeder<kHeadDim, kStages, Rows, HeadCut> feeder(p, rows, begin, end, ring);
+  TileFeeder<kHeadDim, kStages, Params, Rows, HeadCut> feeder(p, rows, begin, end, ring);
   QueryFragments<kHeadDim, kBlocks> q;
   State<kHeadDim, kBlocks> state;
   state.clear();

@@ -55,8 +55,8 @@ __device__ __forceinline__ void join_warps(HeadPart<kHeadDim> (&total)[kHeads], 
 
 /// Joins and writes up to four heads of a unit, from `first` on, part by part. Where a CTA has parts of many units,
 /// each has two or three: several heads at once keep as much in flight as join_warps() does, in fewer turns.
-template <class T, int kHeadDim>
-__device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinShared& shared, const PartPlaces places,
+template <class T, int kHeadDim, class Params>
+__device__ __noinline__ void join_four_heads(const Params& p, const JoinShared& shared, const PartPlaces places,
                                              const JoinUnit& unit, int first) {
   using Part = HeadPart<kHeadDim>;
   constexpr int kHeads = 4;
@@ -86,8 +86,8 @@ __device__ __noinline__ void join_four_heads(const DecodeParams& p, const JoinSh
 
 /// For the whole CTA, after a barrier. The heads of units that other CTAs share come first, each joined and published
 /// by one warp, which then arrives for it and goes on: a counter for each head, so that nothing more is waited for.
-template <class T, int kHeadDim, int kBlocks, class Probe>
-__device__ __forceinline__ void join_units(const DecodeParams& p, int heads_per_unit, JoinShared& shared,
+template <class T, int kHeadDim, int kBlocks, class Params, class Probe>
+__device__ __forceinline__ void join_units(const Params& p, int heads_per_unit, JoinShared& shared,
                                            const PartPlaces& places, Probe& probe) {
   constexpr int kPitch = 8 * kBlocks;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;

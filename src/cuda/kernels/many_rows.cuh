@@ -59,15 +59,18 @@ struct CostedRow {
   Int before;  // cost of all rows before it
 };
 
-/// Functions that are not inlined, so that steps of few rows need not fetch them.
 template <class Int>
+struct ManyRowsShared {
+  int tokens[kCachedRows];     // first, and so in the same place whatever Int is
+  Int before[kMaxWarps * 32];  // of a thread's rows
+  Int warp_total[kMaxWarps];
+  RowLengths warp_lengths[kMaxWarps];
+};
+
+/// Functions that are not inlined, so that steps of few rows need not fetch them.
+template <class Int, class Form>
 struct ManyRows {
-  struct Shared {
-    int tokens[kCachedRows];     // first, and so in the same place whatever Int is
-    Int before[kMaxWarps * 32];  // of a thread's rows
-    Int warp_total[kMaxWarps];
-    RowLengths warp_lengths[kMaxWarps];
-  };
+  using Shared = ManyRowsShared<Int>;
 
   struct Sum {
     Int total;
@@ -84,7 +87,7 @@ struct ManyRows {
     RowLengths lengths = RowLengths::none();
 #pragma unroll 4
     for (int row = first; row < min(first + all.rows_per_thread, step.batch); ++row) {
-      const int tokens = StepRows::load(step, shared.tokens, row);
+      const int tokens = StepRows<Form>::load(step, shared.tokens, row);
       mine += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
       lengths.add(tokens);
     }
@@ -122,7 +125,7 @@ struct ManyRows {
     CostedRow<Int> found{thread * rows_per_thread, 0, before};
 #pragma unroll 1
     for (int row = found.row; row < stop && before <= at; ++row) {
-      const int tokens = StepRows::tokens(step, shared.tokens, row);
+      const int tokens = StepRows<Form>::tokens(step, shared.tokens, row);
       if (tokens > 0) found = {row, tokens, before};
       before += arith::row_cost<Int>(tokens, step.num_units, segment_cost);
     }

@@ -63,8 +63,8 @@ struct SharedHeads {
 /// Combines and writes heads of shared units, for which, or for whose group, this warp came last: lane i tells of its
 /// i-th. What groups add up to is combined in a second turn, by who comes last for it: the same code, since it is cold.
 /// Two blocks of heads are combined two heads at a time, which are neighbours of one warp.
-template <class T, int kHeadDim, int kBlocks, class Probe>
-__device__ __forceinline__ void merge_shared(const DecodeParams& p, const JoinShared& shared, const SharedHeads& heads,
+template <class T, int kHeadDim, int kBlocks, class Params, class Probe>
+__device__ __forceinline__ void merge_shared(const Params& p, const JoinShared& shared, const SharedHeads& heads,
                                              bool came_last, Probe& probe) {
   constexpr int kPitch = 8 * kBlocks;
   bool of_groups = false;

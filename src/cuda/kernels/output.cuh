@@ -12,10 +12,10 @@ __device__ __forceinline__ void write_lse(const DecodeParams& p, std::int64_t ou
 }
 
 /// Four neighbouring dimensions of one head.
-template <class T>
-__device__ __forceinline__ void write_four(const DecodeParams& p, std::int64_t out_row, int head, int dim, float4 x) {
+template <class T, class Params>
+__device__ __forceinline__ void write_four(const Params& p, std::int64_t out_row, int head, int dim, float4 x) {
   char* to = p.out.data + out_row * p.out.row_bytes + head * p.out.head_bytes;
-  if (p.out_is_f32) {
+  if (!Params::Form::kUsual && p.out_is_f32) {
     *reinterpret_cast<float4*>(to + dim * 4) = x;
   } else {
     *reinterpret_cast<uint2*>(to + dim * 2) = make_uint2(Packed<T>::pack(x.x, x.y), Packed<T>::pack(x.z, x.w));
@@ -23,17 +23,17 @@ __device__ __forceinline__ void write_four(const DecodeParams& p, std::int64_t o
 }
 
 /// A unit that one warp did alone: from registers to memory, no shared memory, no barrier.
-template <class T, int kHeadDim, int kBlocks>
-__device__ __forceinline__ void write_state(const DecodeParams& p, const State<kHeadDim, kBlocks>& state, int row,
+template <class T, int kHeadDim, int kBlocks, class Params>
+__device__ __forceinline__ void write_state(const Params& p, const State<kHeadDim, kBlocks>& state, int row,
                                             const Unit& unit) {
-  const std::int64_t out_row = tensor_row(p.out, row, p.step.errors);
+  const std::int64_t out_row = tensor_row<typename Params::Form>(p.out, row, p.step.errors);
   if (out_row < 0) return;
   const int r = lane_id() >> 2, c = lane_id() & 3;
   char* base = p.out.data + out_row * p.out.row_bytes + unit.first_head * p.out.head_bytes;
 #pragma unroll
   for (int n = 0; n < kBlocks; ++n) {
     const float inverse[2] = {fast_reciprocal(state.sum[n][0]), fast_reciprocal(state.sum[n][1])};
-    if (p.out_is_f32) {
+    if (!Params::Form::kUsual && p.out_is_f32) {
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
         const int head = 8 * n + 2 * c + e;
@@ -66,11 +66,11 @@ __device__ __forceinline__ void write_state(const DecodeParams& p, const State<k
 }
 
 /// Zeros, and -infinity for the LSE, for rows without tokens: rows `first`, `first + step`, ... by whole warps.
-template <class T, int kHeadDim>
-__device__ __forceinline__ void write_empty_rows(const DecodeParams& p, int first, int step) {
+template <class T, int kHeadDim, class Params>
+__device__ __forceinline__ void write_empty_rows(const Params& p, int first, int step) {
   for (int row = first; row < p.step.batch; row += step) {
-    if (row_tokens(p.step, row) > 0) continue;
-    const std::int64_t out_row = tensor_row(p.out, row, p.step.errors);
+    if (row_tokens<typename Params::Form>(p.step, row) > 0) continue;
+    const std::int64_t out_row = tensor_row<typename Params::Form>(p.out, row, p.step.errors);
     if (out_row < 0) continue;
     const int heads = p.step.num_units / p.chunks * p.group_size;
     for (int i = lane_id(); i < heads * (kHeadDim / 4); i += 32)

@@ -13,6 +13,8 @@ inline constexpr int kMaxWarps = 8;  ///< of a CTA
 /// Of a CTA with a listed plan: an SM holds several, of which one reads while another merges.
 inline constexpr int kListedWarps = 4;
 inline constexpr int kMaxHeadsPerUnit = 16;
+inline constexpr int kTileLog2 = 4;
+inline constexpr int kTileTokens = 1 << kTileLog2;  ///< the rows of an MMA
 
 /// An array of int32 or int64; null: absent.
 struct IndexParams {
@@ -85,8 +87,25 @@ struct PartialsParams {
   unsigned* arrivals = nullptr;  ///< zero between launches
 };
 
+/// What is known of all steps that a kernel is compiled for: nothing.
+struct AnyForm {
+  static constexpr bool kUsual = false;
+  static constexpr int kMostRows = INT32_MAX;
+};
+
+/// Lengths are int32, one a row, nothing added; the table is rectangular, of int32, a row for each of the step's, with
+/// an entry a page that is its number; pages are whole tiles; a group of query heads is one unit; q and out are
+/// without row ids, out of 16 bits; and costs stay below 2^31. A kernel that need not ask for any of it has no code to
+/// jump over: 1 us of every step (docs/design/cuda-engine.md).
+template <int kRows>
+struct UsualForm {
+  static constexpr bool kUsual = true;
+  static constexpr int kMostRows = kRows;
+};
+
 /// One layer of a step, for kernels that decode.
 struct DecodeParams {
+  using Form = AnyForm;
   StepParams step;
   PagedParams k;
   PagedParams v;
@@ -103,6 +122,13 @@ struct DecodeParams {
   LseParams lse;
 };
 
+/// The same, of a form that the kernel knows.
+template <class KnownForm>
+struct KnownParams : DecodeParams {
+  using Form = KnownForm;
+};
+static_assert(sizeof(KnownParams<AnyForm>) == sizeof(DecodeParams));  // the host passes DecodeParams to every kernel
+
 /// `stream`: all that there is to plan with.
 struct StreamParams {
   arith::Divisor workers;  ///< CTAs, but of steps for which RareCuts has others
@@ -111,6 +137,7 @@ struct StreamParams {
   arith::WholeUnits whole;  ///< if all rows are alike, and not too long
   int segment_cost_tokens = 0;
   int min_run_tokens = 0;
+  int ahead_tokens = 0;
   int uncut_tokens = 0;
   bool wide = false;       ///< costs may reach 2^31
   bool may_halve = false;  ///< of a short step, each unit may be two CTAs', for half of the heads

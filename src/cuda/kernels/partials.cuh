@@ -58,9 +58,9 @@ struct HeadPart {
   __device__ __forceinline__ static int dim(int v) { return v * 128 + lane_id() * 4; }
 };
 
-template <class T, int kHeadDim>
-__device__ __forceinline__ void write_head(const DecodeParams& p, const HeadPart<kHeadDim>& part, int row, int head) {
-  const std::int64_t out_row = tensor_row(p.out, row, p.step.errors);
+template <class T, int kHeadDim, class Params>
+__device__ __forceinline__ void write_head(const Params& p, const HeadPart<kHeadDim>& part, int row, int head) {
+  const std::int64_t out_row = tensor_row<typename Params::Form>(p.out, row, p.step.errors);
   if (out_row < 0) return;
   const float inverse = fast_reciprocal(part.sum);
 #pragma unroll

@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kListedWarps * 32, (kListedCtas<kHeadDim, kBlo
   probe.stamp(CudaStampKind::kPlanned);
   for (int s = list.worker_offsets[list.first + worker]; s < stop; ++s) {
     const ListedSegment segment = list.segments[s];
-    const int tokens = row_tokens(p.step, segment.row);
+    const int tokens = row_tokens<AnyForm>(p.step, segment.row);
     const int unit_index = segment.kv_head * p.chunks + chunk;
     const Unit unit = HeadCut<false>::unit(p, unit_index);
     const int first_tile = segment.token_begin / kTileTokens;

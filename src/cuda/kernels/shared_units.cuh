@@ -52,8 +52,8 @@ struct JoinShared {
 /// Lists the units to be joined; by one warp, while its first loads are under way. Lane w of `place` is where the run
 /// of warp w begins; of lanes 0 and `warps` come the sharers of the units that the CTA's run continues and leaves.
 /// `cta` is this one among those that share units with each other.
-template <class HeadCut>
-__device__ __forceinline__ void list_units(const DecodeParams& p, JoinShared& shared, const Place& place,
+template <class HeadCut, class Params>
+__device__ __forceinline__ void list_units(const Params& p, JoinShared& shared, const Place& place,
                                            const Sharers& sharers, int warps, int cta) {
   const auto of_lane = [&](int value, int lane) { return __shfl_sync(kAllLanes, value, lane); };
   const int lane = lane_id();

@@ -34,11 +34,12 @@ static __device__ __noinline__ int row_tokens_of_any_form(const StepParams& step
 }
 
 /// Tokens of a row, from 0 to what its table row holds.
+template <class Form>
 __device__ __forceinline__ int row_tokens(const StepParams& step, int row) {
+  const bool plain = Form::kUsual || step.plain_lengths;
   int tokens = 0;
-  if (step.plain_lengths) tokens = __ldg(static_cast<const int*>(step.lengths.data) + row);
-  if (__builtin_expect(!step.plain_lengths || tokens > step.max_row_tokens, 0))
-    return row_tokens_of_any_form(step, row);
+  if (plain) tokens = __ldg(static_cast<const int*>(step.lengths.data) + row);
+  if (__builtin_expect(!plain || tokens > step.max_row_tokens, 0)) return row_tokens_of_any_form(step, row);
   return max(tokens, 0);
 }
 
@@ -49,25 +50,30 @@ struct Row {
 };
 
 /// Where the row's entries begin.
+template <class Form>
 __device__ __forceinline__ std::int64_t table_base(const StepParams& step, int row) {
+  if constexpr (Form::kUsual) return row * step.row_stride;
   if (step.row_offsets.data != nullptr) return load_index(step.row_offsets, row);
   return (step.row_ids.data != nullptr ? load_index(step.row_ids, row) : row) * step.row_stride;
 }
 
 /// The entry that names page j of the row whose entries begin at `base`.
+template <class Form>
 __device__ __forceinline__ std::int64_t load_entry(const StepParams& step, std::int64_t base, std::int64_t j) {
-  std::int64_t at = base + j * step.entry_stride.value;
+  std::int64_t at = base + (Form::kUsual ? j : j * step.entry_stride.value);
   if (at < 0 || at >= step.num_entries) {
     flag(step.errors, kTableOutOfRange);
     at = 0;
   }
+  if constexpr (Form::kUsual) return __ldg(static_cast<const int*>(step.entries.data) + at);
   return load_index(step.entries, at);
 }
 
 /// The page that an entry names.
+template <class Form>
 __device__ __forceinline__ std::int64_t page_of(const StepParams& step, std::int64_t entry) {
   std::int64_t page = entry;
-  if (step.entry_divisor.value != 1 && entry >= 0)
+  if (!Form::kUsual && step.entry_divisor.value != 1 && entry >= 0)
     page = step.entry_divisor.divide(entry & std::int64_t{0xfffffffffffff});
   if (page < 0 || page >= step.num_pages) {
     flag(step.errors, kPageOutOfRange);
@@ -77,8 +83,9 @@ __device__ __forceinline__ std::int64_t page_of(const StepParams& step, std::int
 }
 
 /// The row of q or out that serves `row`, or -1.
+template <class Form>
 __device__ __forceinline__ std::int64_t tensor_row(const RowsParams& rows, int row, unsigned* errors) {
-  if (rows.row_ids.data == nullptr) return row;
+  if (Form::kUsual || rows.row_ids.data == nullptr) return row;
   const std::int64_t id = load_index(rows.row_ids, row);
   if (id >= 0 && id < rows.num_rows) return id;
   flag(errors, kRowIdOutOfRange);
@@ -97,14 +104,17 @@ struct Unit {
 template <bool kHalved>
 struct HeadCut {
   __device__ __forceinline__ static int half_of(int cta) { return cta & 1; }
-  __device__ __forceinline__ static int heads_per_unit(const DecodeParams& p) {
+  template <class Params>
+  __device__ __forceinline__ static int heads_per_unit(const Params& p) {
     return kHalved ? (p.heads_per_unit + 1) / 2 : p.heads_per_unit;
   }
-  __device__ __forceinline__ static int kv_head(const DecodeParams& p, int unit) {
-    return kHalved || p.chunks == 1 ? unit : unit / p.chunks;
+  template <class Params>
+  __device__ __forceinline__ static int kv_head(const Params& p, int unit) {
+    return kHalved || Params::Form::kUsual || p.chunks == 1 ? unit : unit / p.chunks;
   }
-  __device__ __forceinline__ static Unit unit(const DecodeParams& p, int index) {
-    if (!kHalved && p.chunks == 1) return {index, index * p.group_size, p.group_size};
+  template <class Params>
+  __device__ __forceinline__ static Unit unit(const Params& p, int index) {
+    if (!kHalved && (Params::Form::kUsual || p.chunks == 1)) return {index, index * p.group_size, p.group_size};
     const int head = kv_head(p, index);
     const int first = (kHalved ? half_of(static_cast<int>(blockIdx.x)) : index - head * p.chunks) * heads_per_unit(p);
     return {head, head * p.group_size + first, min(heads_per_unit(p), p.group_size - first)};

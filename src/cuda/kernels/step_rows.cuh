@@ -13,27 +13,32 @@ inline constexpr int kCachedRows = 1024;
 /// At most kWarpRows rows are held by the lanes of every warp, up to kLaneRows neighbours each; of at most kCachedRows,
 /// shared memory holds them once the plan is made; of more, they are loaded again when they are needed, which takes as
 /// long as the queue of K and V before them.
+template <class Form>
 class StepRows {
  public:
   static constexpr bool kOneUnit = false;
 
   __device__ __forceinline__ StepRows(const StepParams& step, int* cache) : step_(step), cache_(cache) {
-    if (__builtin_expect(step.batch > kWarpRows, 0)) return;
+    if (__builtin_expect(more_than_a_warp_holds(), 0)) return;
     if (__builtin_expect(several_a_lane(), 0)) {
       load_several();
     } else {
-      own_.tokens[0] = lane_id() < step.batch ? row_tokens(step, lane_id()) : 0;
+      own_.tokens[0] = lane_id() < step.batch ? row_tokens<Form>(step, lane_id()) : 0;
       live_lanes_ = __ballot_sync(kAllLanes, own_.tokens[0] > 0);
     }
   }
 
   /// The next row that is not empty; each lane may ask for another.
   [[nodiscard]] __device__ __forceinline__ Row next(int row) const {
-    if (__builtin_expect(step_.batch > kWarpRows, 0)) return find_next(step_, cache_, row);
+    if (__builtin_expect(more_than_a_warp_holds(), 0)) return find_next(step_, cache_, row);
     if (__builtin_expect(several_a_lane(), 0)) return next_of_several(own_, live_lanes_, step_.batch, row);
     const unsigned later = live_lanes_ & (~1u << row);
     const int found = __ffs(static_cast<int>(later)) - 1, tokens = __shfl_sync(kAllLanes, own_.tokens[0], found & 31);
     return later == 0 ? Row{step_.batch, 0} : Row{found, tokens};
+  }
+
+  [[nodiscard]] __device__ __forceinline__ bool more_than_a_warp_holds() const {
+    return Form::kMostRows > kWarpRows && step_.batch > kWarpRows;
   }
 
   // Of at most 32, lane r has row r.
@@ -47,7 +52,9 @@ class StepRows {
   }
 
   // Of at most kWarpRows, lane r has rows r * kLaneRows and on.
-  [[nodiscard]] __device__ __forceinline__ bool several_a_lane() const { return step_.batch > 32; }
+  [[nodiscard]] __device__ __forceinline__ bool several_a_lane() const {
+    return Form::kMostRows > 32 && step_.batch > 32;
+  }
   [[nodiscard]] __device__ __forceinline__ int own_tokens(int j) const { return own_.tokens[j]; }
   /// Lanes that have rows.
   [[nodiscard]] __device__ __forceinline__ int num_lanes() const {
@@ -56,18 +63,18 @@ class StepRows {
 
   // Of more.
   __device__ __forceinline__ static int load(const StepParams& step, int* cache, int row) {
-    const int tokens = row_tokens(step, row);
+    const int tokens = row_tokens<Form>(step, row);
     if (row < kCachedRows) cache[row] = tokens;
     return tokens;
   }
   __device__ __forceinline__ static int tokens(const StepParams& step, const int* cache, int row) {
-    return row < kCachedRows ? cache[row] : row_tokens(step, row);
+    return row < kCachedRows ? cache[row] : row_tokens<Form>(step, row);
   }
 
  private:
   __device__ __forceinline__ void load_several() {
     const int first = lane_id() * kLaneRows;
-    bool usual = step_.plain_lengths;
+    bool usual = Form::kUsual || step_.plain_lengths;
     if (usual) {
 #pragma unroll
       for (int j = 0; j < kLaneRows; ++j) {

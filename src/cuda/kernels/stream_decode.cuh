@@ -14,10 +14,10 @@ namespace pkv::cuda {
 
 /// What is left of a warp's life, once it knows where the runs of its CTA begin and end. sharers() is asked while the
 /// first loads are under way. `cta`: this one, as sharers() counts them.
-template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class SharersOf, class Probe>
-__device__ __forceinline__ void attend_and_join(const DecodeParams& p, const StepRows& rows, const WarpPlan& plan,
-                                                int cta, SharersOf sharers, unsigned char* rings, JoinShared& shared,
-                                                Probe& probe) {
+template <class T, int kHeadDim, int kBlocks, int kStages, class HeadCut, class Params, class SharersOf, class Probe>
+__device__ __forceinline__ void attend_and_join(const Params& p, const StepRows<typename Params::Form>& rows,
+                                                const WarpPlan& plan, int cta, SharersOf sharers, unsigned char* rings,
+                                                JoinShared& shared, Probe& probe) {
   using R = Ring<kHeadDim, kStages>;
   const int warp = static_cast<int>(threadIdx.x) >> 5, warps = static_cast<int>(blockDim.x) >> 5;
   const PartPlaces places{reinterpret_cast<float*>(rings), R::kBytes / 4, warps * (R::kBytes / 4),
@@ -35,7 +35,8 @@ __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const Ste
     if (lane_id() == 0 || lane_id() == warps) of_ends = sharers();
     list_units<HeadCut>(p, shared, plan.place, of_ends, warps, cta);
   };
-  if (begin.row != end.row || begin.unit != end.unit || begin.token != end.token) {
+  int has_run = begin.row != end.row || begin.unit != end.unit || begin.token != end.token ? 1 : 0;
+  if (has_run != 0) {
     attend_run<T, kHeadDim, kBlocks, kStages, HeadCut>(
         p, rows, begin, end, shared_address(rings + warp * R::kBytes), prepare_join,
         [&](const Place& at, int token_end, const State<kHeadDim, kBlocks>& state) {
@@ -50,7 +51,9 @@ __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const Ste
           probe.stamp_segment(at.row, unit.kv_head, at.token, token_end);
         },
         probe);
-  } else {
+  }
+  not_before(has_run);  // so that the code of warps without a run stands behind
+  if (has_run == 0) {
     wait_for_kernel_ahead();
     prepare_join();
   }
@@ -59,10 +62,10 @@ __device__ __forceinline__ void attend_and_join(const DecodeParams& p, const Ste
   join_units<T, kHeadDim, kBlocks>(p, HeadCut::heads_per_unit(p), shared, places, probe);
 }
 
-template <class T, int kHeadDim, int kBlocks, int kStages, class Probe = NoProbe>
+template <class T, int kHeadDim, int kBlocks, int kStages, class Form, class Probe = NoProbe>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     stream_decode(const __grid_constant__ typename Probe::template With<StreamParams> stream,
-                  const __grid_constant__ DecodeParams p, const __grid_constant__ RareCuts rare) {
+                  const __grid_constant__ KnownParams<Form> p, const __grid_constant__ RareCuts rare) {
   extern __shared__ __align__(1024) unsigned char dynamic_shared[];
   __shared__ PlanShared plan_shared;
   __shared__ JoinShared join_shared;
@@ -72,12 +75,13 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     prefetch_l2(static_cast<const char*>(p.step.entries.data) + std::int64_t{line} * 128);
 
   constexpr bool kMayHalve = kBlocks > 1;
-  const StepRows rows(p.step, plan_shared.narrow.tokens);
-  using Plan = StreamPlan<std::int32_t, kMayHalve>;
+  const StepRows<Form> rows(p.step, plan_shared.narrow.tokens);
+  using Plan = StreamPlan<std::int32_t, Form, kMayHalve>;
   Plan plan(p.step, stream, rare, rows, plan_shared.narrow);
   typename Plan::End own_end{};
   WarpPlan warp_plan;
-  if (__builtin_expect(stream.wide, 0)) {
+  const bool wide = !Form::kUsual && stream.wide;
+  if (__builtin_expect(wide, 0)) {
     warp_plan = make_wide_plan(p.step, stream, rare, plan_shared, cta);
   } else {
     plan.make();
@@ -90,7 +94,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1)
     attend_and_join<T, kHeadDim, kUnitBlocks, kStages, Cut>(
         p, rows, warp_plan, others + plan.worker(cta),
         [&] {
-          Sharers found = stream.wide ? warp_plan.wide_sharers : plan.sharers(own_end);
+          Sharers found = wide ? warp_plan.wide_sharers : plan.sharers(own_end);
           found.first += others;
           return found;
         },

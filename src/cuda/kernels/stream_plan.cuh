@@ -16,18 +16,20 @@ struct Sharers {
 };
 
 /// A plan in 32 or 64 bits: see arith/stream.hpp. kMayHalve: of a short step, every unit may be two CTAs'.
-template <class Int, bool kMayHalve = false>
+template <class Int, class Form, bool kMayHalve = false>
 class StreamPlan {
   using SegmentCost = arith::SegmentCost<Int>;
   using CostedRow = pkv::cuda::CostedRow<Int>;
+  using Rows = StepRows<Form>;
+  using Many = ManyRows<Int, Form>;
   static_assert(SegmentCost::kMostRows == kWarpRows);
 
  public:
-  using Shared = typename ManyRows<Int>::Shared;
+  using Shared = typename Many::Shared;
 
   /// `shared` is used where there are more rows than a warp holds.
   __device__ __forceinline__ StreamPlan(const StepParams& step, const StreamParams& stream, const RareCuts& rare,
-                                        const StepRows& rows, Shared& shared)
+                                        const Rows& rows, Shared& shared)
       : step_(step),
         stream_(stream),
         rare_(rare),
@@ -39,8 +41,8 @@ class StreamPlan {
   /// For the whole CTA, before all else.
   __device__ __forceinline__ void make() {
     Alike rows_alike;
-    if (__builtin_expect(step_.batch > kWarpRows, 0)) {
-      const auto sum = ManyRows<Int>::sum(step_, segment_cost_.tokens, shared_);
+    if (__builtin_expect(rows_.more_than_a_warp_holds(), 0)) {
+      const auto sum = Many::sum(step_, segment_cost_.tokens, shared_);
       total_ = sum.total;
       rows_per_thread_ = sum.rows_per_thread;
       rows_alike = sum.alike;
@@ -55,7 +57,7 @@ class StreamPlan {
     const arith::StepCut<Int> cut =
         !is_long_ && (rows_alike.live == step_.batch || rows_alike.tokens == 0)
             ? arith::cut_step<Int>(total_, tokens, step_.batch * step_.num_units, whole(), segment_cost_.tokens,
-                                   usual_workers(), static_cast<Int>(stream_.min_run_tokens))
+                                   usual_workers(), least_run(stream_))
             : cut_rarely(total_, rows_alike, step_.num_units, stream_, workers(),
                          is_long_ ? rare_.long_whole_unit_tokens : rare_.whole_unit_tokens);
     ctas_ = cut.runs;
@@ -116,6 +118,9 @@ class StreamPlan {
   }
   [[nodiscard]] __device__ __forceinline__ const arith::Divisor& workers() const {
     return __builtin_expect(is_long_, 0) ? rare_.long_workers : usual_workers();
+  }
+  [[nodiscard]] __device__ __forceinline__ static arith::LeastRun<Int> least_run(const StreamParams& stream) {
+    return {static_cast<Int>(stream.min_run_tokens), static_cast<Int>(stream.ahead_tokens)};
   }
   /// `tokens`: of all units.
   [[nodiscard]] __device__ __forceinline__ bool is_long(Int tokens) const {
@@ -183,7 +188,7 @@ class StreamPlan {
     const std::int64_t units = std::int64_t{alike.live} * num_units;
     const arith::WholeUnits whole(units, workers.value, whole_unit_tokens);
     return arith::cut_step<Int>(total, whole.tokens_if_whole<Int>(alike.tokens), static_cast<Int>(units), whole,
-                                stream.segment_cost_tokens, workers, static_cast<Int>(stream.min_run_tokens));
+                                stream.segment_cost_tokens, workers, least_run(stream));
   }
 
   /// Of rows that are alike, once their segments' constant is another.
@@ -193,7 +198,7 @@ class StreamPlan {
     segment_cost_.tokens = segment_cost;
     total_ = ctas_.total;
     if (even_tokens_ > 0) return;
-    if (step_.batch <= kWarpRows) {
+    if (!rows_.more_than_a_warp_holds()) {
       before_ = before_ / before * after;
     } else {
       __syncthreads();
@@ -210,8 +215,8 @@ class StreamPlan {
       const Int row = arith::small_quotient<Int>(at, cost);
       return {static_cast<int>(row), even_tokens_, row * cost};
     }
-    if (__builtin_expect(step_.batch > kWarpRows, 0))
-      return ManyRows<Int>::find(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
+    if (__builtin_expect(rows_.more_than_a_warp_holds(), 0))
+      return Many::find(step_, segment_cost_.tokens, shared_, rows_per_thread_, at);
     int lane = 0;
     const int asking = min(lane_id(), kMaxWarps);  // those past the last have its cost, and shall have its row
     // All at once, instead of a search of five steps, each of which waits for the one before.
@@ -237,7 +242,7 @@ class StreamPlan {
   const StepParams& step_;
   const StreamParams& stream_;
   const RareCuts& rare_;
-  const StepRows& rows_;
+  const Rows& rows_;
   Shared& shared_;
   Int tile_;
   SegmentCost segment_cost_;
@@ -252,8 +257,8 @@ class StreamPlan {
 };
 
 union PlanShared {
-  StreamPlan<std::int32_t>::Shared narrow;
-  StreamPlan<std::int64_t>::Shared wide;
+  ManyRowsShared<std::int32_t> narrow;
+  ManyRowsShared<std::int64_t> wide;
 };
 
 }  // namespace pkv::cuda

@@ -10,8 +10,6 @@
 
 namespace pkv::cuda {
 
-inline constexpr int kTileTokens = 16;  // the rows of an MMA
-
 /// A place in the flattened (row, unit, token) space of a step.
 struct Place {
   int row;
@@ -47,13 +45,14 @@ struct Ring {
 };
 
 /// `Rows` has next(row): the next Row of the step, and kOneUnit: whether runs lie within a unit.
-template <int kHeadDim, int kStages, class Rows, class HeadCut>
+template <int kHeadDim, int kStages, class Params, class Rows, class HeadCut>
 class TileFeeder {
   using R = Ring<kHeadDim, kStages>;
+  using Form = typename Params::Form;
 
  public:
   /// The run must not be empty.
-  __device__ __forceinline__ TileFeeder(const DecodeParams& p, const Rows& rows, const Place& begin, const Place& end,
+  __device__ __forceinline__ TileFeeder(const Params& p, const Rows& rows, const Place& begin, const Place& end,
                                         std::uint32_t ring)
       : p_(p), rows_(rows), end_(end), ring_(ring) {
     if constexpr (kFixedChunk) {
@@ -104,21 +103,25 @@ class TileFeeder {
     int stop;
   };
 
+  [[nodiscard]] __device__ __forceinline__ int granule_log2() const {
+    return Form::kUsual ? kTileLog2 : p_.step.granule_log2;
+  }
+
   /// Says where next_ stops, of which the rest is known.
   __device__ __forceinline__ void close_next(bool live) {
     const int tokens = next_.row == end_.row && next_.unit == end_.unit ? end_.token : next_.tokens;
     const int tiles = (tokens + kTileTokens - 1) / kTileTokens;
-    next_.stop = live ? min(tiles, next_.first + (2 << p_.step.granule_log2)) : 0;
+    next_.stop = live ? min(tiles, next_.first + (2 << granule_log2())) : 0;
   }
 
   /// Starts loading the entries of next_.
   __device__ __forceinline__ void request() {
-    const int granule = (next_.first << (4 - p_.step.granule_log2)) + lane_id();
-    const int token = granule << p_.step.granule_log2;
+    const int granule = (next_.first << (kTileLog2 - granule_log2())) + lane_id();
+    const int token = granule << granule_log2();
     if (token >= next_.tokens || next_.stop == 0) return;
     const int page = p_.step.page_size.divide(token);
     slot_ = token - page * static_cast<int>(p_.step.page_size.value);
-    entry_ = load_entry(p_.step, table_base(p_.step, next_.row), page);
+    entry_ = load_entry<Form>(p_.step, table_base<Form>(p_.step, next_.row), page);
   }
 
   /// Makes the next group the current one, and finds the one after it.
@@ -126,7 +129,7 @@ class TileFeeder {
     current_ = next_;
     tile_ = current_.first;
     if (current_.stop == 0) return;
-    const std::int64_t page = page_of(p_.step, entry_);
+    const std::int64_t page = page_of<Form>(p_.step, entry_);
     const int kv_head = HeadCut::kv_head(p_, current_.unit);
     const auto at = [&](const PagedParams& from) {
       return from.data + page * from.page_bytes + std::int64_t{slot_} * from.token_bytes + kv_head * from.head_bytes;
@@ -153,10 +156,10 @@ class TileFeeder {
   __device__ __forceinline__ void copy(int to, const PagedParams& from, const char* at, int lane_bytes) const {
     const int valid = current_.tokens - tile_ * kTileTokens;
     const int in_group = tile_ - current_.first;
-    if (p_.step.granule_log2 == 4) {
+    if (granule_log2() == kTileLog2) {
       copy_tile(ring_ + to, of_lane(at, in_group), from.token_bytes, lane_bytes, valid);
     } else {
-      copy_granules(ring_ + to, from.token_bytes, at, in_group << (4 - p_.step.granule_log2), valid);
+      copy_granules(ring_ + to, from.token_bytes, at, in_group << (kTileLog2 - granule_log2()), valid);
     }
   }
 
@@ -196,8 +199,8 @@ class TileFeeder {
 #pragma unroll 2
     for (int i = 0; i < kChunks / 2; ++i) {
       const int id = i * 32 + lane_id(), token = id / kChunks, chunk = id % kChunks;
-      const int inside = token & ((1 << p_.step.granule_log2) - 1);
-      const char* granule = of_lane(at, first + (token >> p_.step.granule_log2));
+      const int inside = token & ((1 << granule_log2()) - 1);
+      const char* granule = of_lane(at, first + (token >> granule_log2()));
       copy_async_16(R::at(to, token, chunk), granule + std::int64_t{inside} * token_bytes + chunk * 16, token < valid,
                     policy);
     }
@@ -206,7 +209,7 @@ class TileFeeder {
   static constexpr int kChunks = kHeadDim / 8;  // of a token, 16 bytes each
   static constexpr bool kFixedChunk = R::kPermuted && 32 % kChunks == 0;
 
-  const DecodeParams& p_;
+  const Params& p_;
   const Rows& rows_;
   Place end_;
   std::uint32_t ring_;

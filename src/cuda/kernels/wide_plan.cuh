@@ -16,8 +16,8 @@ struct WarpPlan {
 /// For steps that may cost 2^31 tokens or more.
 static __device__ __noinline__ WarpPlan make_wide_plan(const StepParams& step, const StreamParams& stream,
                                                        const RareCuts& rare, PlanShared& shared, int cta) {
-  const StepRows rows(step, shared.wide.tokens);
-  StreamPlan<std::int64_t> plan(step, stream, rare, rows, shared.wide);
+  const StepRows<AnyForm> rows(step, shared.wide.tokens);
+  StreamPlan<std::int64_t, AnyForm> plan(step, stream, rare, rows, shared.wide);
   plan.make();
   const auto end = plan.end(cta);
   return {end.place, plan.has_empty_rows(), plan.sharers(end)};

@@ -100,6 +100,21 @@ struct Runs {
   }
 };
 
+/// The least that a worker is given. Where its first `ahead` tokens are on their way before the kernel ahead has ended,
+/// half as much again as an even share: as long as most of a run is there by then, a step gains more from a third of
+/// the workers that it leaves to the next kernel than from having them.
+template <class Int>
+struct LeastRun {
+  Int tokens = 0;
+  Int ahead = 0;  ///< 0: no kernel is
+
+  /// `even`: what each would get if all got something.
+  [[nodiscard]] PKV_HOST_DEVICE constexpr Int of(Int even) const {
+    const Int full = even < ahead ? even : ahead, longer = full + full / 2;
+    return longer > tokens ? longer : tokens;
+  }
+};
+
 /// What beginning a segment costs. A worker with the ends of two units joins and merges twice, and if many others share
 /// these, long after them: units that many share cost more, so that it is there before them. By how much is paid by
 /// all, and so it is only for few units.
@@ -148,20 +163,21 @@ struct StepCut {
 /// the step's cost with this constant.
 template <class Int>
 PKV_HOST_DEVICE constexpr StepCut<Int> cut_step(Int total, Int tokens, Int units, const WholeUnits& whole,
-                                                Int segment_cost, const Divisor& workers, Int least) {
+                                                Int segment_cost, const Divisor& workers,
+                                                const LeastRun<Int>& least_run) {
   if (tokens > 0 && whole.units_per_worker > 0)
     return {Runs<Int>::exact(total, static_cast<Int>(whole.units_per_worker) * (tokens + segment_cost)), segment_cost};
   if (tokens > 0) {
     // The least constant that lets every unit begin with a worker.
     const Int each = whole.workers_per_unit.divide(static_cast<Int>(tokens - 1)) + 1;
-    const Int padded = each * static_cast<Int>(whole.workers_per_unit.value);
+    const Int padded = each * static_cast<Int>(whole.workers_per_unit.value), least = least_run.of(each);
     if (each >= least) return {Runs<Int>::exact(padded * units, each), padded - tokens};
     // Fewer workers a unit, so that their runs are long enough; a unit that is shorter still has one of its own.
     const Int enough = small_quotient<Int>(tokens, least), fewer = enough > 1 ? enough : 1;
     const Int longer = small_quotient<Int>(tokens - 1, fewer) + 1;
     return {Runs<Int>::exact(longer * fewer * units, longer), longer * fewer - tokens};
   }
-  return {Runs<Int>(total, workers, least), segment_cost};
+  return {Runs<Int>(total, workers, least_run.of(workers.divide(total))), segment_cost};
 }
 
 struct UnitPlace {
