@@ -148,8 +148,8 @@ DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& gr
   return p;
 }
 
-StepForm form_of(const StepParams& step, const GroupCut& group) noexcept {
-  const bool usual = step.plain_lengths && !step.entries.is_i64 && step.row_ids.data == nullptr &&
+StepForm form_of(const StepParams& step, const GroupCut& group, bool wide) noexcept {
+  const bool usual = !wide && step.plain_lengths && !step.entries.is_i64 && step.row_ids.data == nullptr &&
                      step.entry_stride.value == 1 && step.entry_divisor.value == 1 &&
                      1 << step.granule_log2 == kTileTokens && group.chunks == 1;
   if (!usual) return StepForm::kAny;

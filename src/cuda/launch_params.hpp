@@ -40,8 +40,8 @@ class StepOnDevice {
 [[nodiscard]] DecodeParams describe(CudaContext& context, const Step& step, const GroupCut& group, const Layer& layer,
                                     const CudaRunOptions& options);
 
-/// The first form that steps like this one have, whose costs stay below 2^31; layers must be usual too.
-[[nodiscard]] StepForm form_of(const StepParams& step, const GroupCut& group) noexcept;
+/// The form of a step, if its layers are usual too. `wide`: costs may reach 2^31.
+[[nodiscard]] StepForm form_of(const StepParams& step, const GroupCut& group, bool wide) noexcept;
 [[nodiscard]] bool is_usual(const DecodeParams& layer) noexcept;
 
 /// What a run of a plan counts.

@@ -89,14 +89,16 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   alone_ = cut_for(workers, options_.ahead_tokens, options_.whole_unit_tokens);
   // Chained, the next kernel begins on SMs that this one leaves idle.
   const bool overlaps = chooses_cut_ && context_->chains();
-  const bool chooses_runs = overlaps && options.min_run_tokens == 0 && options.ahead_tokens == 0;
+  // Where CTAs are capped, the next kernel has the SMs beyond anyway.
+  const bool chooses_runs =
+      overlaps && chained_workers < workers && options.min_run_tokens == 0 && options.ahead_tokens == 0;
   const int in_rings = kernel_.warps * tile_choice(step.shape.head_dim).stages * kTileTokens;
   chained_ = cut_for(chained_workers, chooses_runs ? in_rings : options_.ahead_tokens,
                      overlaps ? PlanOptions::kMaxWholeUnitTokens : options_.whole_unit_tokens);
   if (overlaps) let_long_steps_have(chained_, alone_);
 
-  if (!alone_.stream.wide && !chained_.stream.wide) form_ = form_of(on_device_.params(), group_);
-  usual_kernel_ = context_->configure(kernels.stream_of(form_, group_.blocks), kernels, group_, kernel_.warps);
+  form_ = form_of(on_device_.params(), group_, alone_.stream.wide || chained_.stream.wide);
+  form_kernel_ = context_->configure(kernels.stream_of(form_, group_.blocks), kernels, group_, kernel_.warps).kernel;
 }
 
 bool StreamStep::runs_by_twos(int workers) const noexcept {
@@ -160,8 +162,7 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
                   {cut.ctas, kernel_.warps * 32, kernel_.shared_bytes, p.dependent, stream.may_halve}, handle, params);
   };
   const bool usual = is_usual(p);
-  if (__builtin_expect(options.timeline == nullptr, 1))
-    return launch(usual ? usual_kernel_.kernel : kernel_.kernel, &stream);
+  if (__builtin_expect(options.timeline == nullptr, 1)) return launch(usual ? form_kernel_ : kernel_.kernel, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
   Probed<StreamParams> probed{stream, {*options.timeline, 0, 0}};
   launch(

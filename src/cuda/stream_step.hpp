@@ -57,9 +57,9 @@ class StreamStep final : public CudaPreparedStep {
   Step step_;
   PlanOptions options_;
   GroupCut group_;
-  KernelLaunch kernel_;        ///< of any form
-  KernelLaunch usual_kernel_;  ///< of the step's form, for layers that are usual too
+  KernelLaunch kernel_;  ///< of any form
   StepForm form_ = StepForm::kAny;
+  cudaFunction_t form_kernel_ = nullptr;  ///< for layers that are usual; launched as kernel_ is
   Leased own_workspace_;
   StepOnDevice on_device_;
   bool chooses_cut_;  ///< not the caller, who then gets the planner's cut exactly

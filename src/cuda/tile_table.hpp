@@ -2,7 +2,7 @@
 
 // The tile choices: one entry a head_dim. 8 warps with rings of 128 KB together are where the bytes in flight suffice
 // for an H200 (docs/design/cuda-engine.md, version 2); what was timed with each is in docs/benchmarks.md. 80 and 96
-// were not timed, and have no kernels for usual steps, which take half of the time to compile.
+// were not timed, and have no kernels for usual steps, which take long to compile.
 
 namespace pkv::cuda {
 

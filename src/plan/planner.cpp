@@ -26,7 +26,8 @@ constexpr std::int64_t kFusedMost = 2048;
 // A few rows of longer tasks: as many of these as run at once, three for each of 128 SMs. Rounding up adds half a task
 // a unit.
 constexpr std::int64_t kFusedTurn = 384;
-constexpr std::int64_t kFusedTurnRows = 8;
+constexpr std::int64_t kFusedTurnRows = 8;  // a lone row's 48 splits are as good
+constexpr int kFusedMostSplits = 48;
 
 std::int64_t ceil4(std::int64_t x) { return arith::round_up(x, 4); }
 
@@ -65,7 +66,7 @@ int workqueue_fused_splits(const FusedStep& step, std::int64_t tiles) noexcept {
   if (units >= 2 * kTargetCtas) return splits_of(kFusedMost);
   if (step.rows > 1 && step.rows <= kFusedTurnRows && units < kFusedTurn) {
     const std::int64_t turn = arith::ceil_div(step.kv_tokens * step.num_kv_heads, kFusedTurn - units / 2);
-    return std::min(splits_of(turn), static_cast<int>(kBucketMaxSplits));
+    return std::min(splits_of(turn), kFusedMostSplits);
   }
   return workqueue_splits(step.num_kv_heads, step.rows, tiles);
 }

@@ -110,6 +110,8 @@ RouteWork fitted_stream(int num_sms, const PolicyInput& input, const StepSummary
   const double workers = input.options.num_workers > 0 ? input.options.num_workers : num_sms;
   const double tokens = static_cast<double>(step.kv_tokens) * input.step.shape.num_kv_heads;
   const double units = static_cast<double>(step.active_rows) * input.step.shape.num_kv_heads;
+  // Chained steps whose runs are short have fewer workers (PlanOptions::ahead_tokens): a feature that was left out, and
+  // that the fit's other terms stand for.
   const double run = std::max(tokens / workers, std::max(kStreamLeastRunTokens, 1.0 * input.options.min_run_tokens));
   RouteWork work = stream_states(std::min(workers, round_up(tokens / run)), units, input.step.shape.group_size());
   work.ctas += units;  // a run that begins another unit has as much to begin as a task

@@ -161,7 +161,8 @@ TEST_P(CudaDependentLayers, InARow) {
   problem.draw(problem.random_lengths(d.capacity_tokens()));
   const auto prepared = prepare(problem.device_step());
   const Stream stream;
-  prepared->run(problem.device_layer(), stream);
+  // By itself, but cut as those that follow one another are.
+  prepared->run(problem.device_layer(), stream, {.programmatic_dependent_launch = true});
   ASSERT_EQ(problem.disagreement(), "");
   const std::vector<std::byte> expected = problem.out();
   constexpr int kLayers = 200;

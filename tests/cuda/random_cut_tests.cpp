@@ -18,7 +18,7 @@ class CudaRandomCuts : public EngineTest {
     d.shape = {.num_q_heads = kv_heads * static_cast<int>(random_.in(1, 20)), .num_kv_heads = kv_heads};
     d.shape.head_dim = one_of(random_, kHeadDims);
     d.dtype = random_.chance(0.5) ? DType::kF16 : DType::kBF16;
-    d.out_dtype = DType::kF32;
+    d.out_dtype = random_.chance(0.5) ? DType::kF32 : d.dtype;  // of the latter, some steps are usual ones
     d.page_size = one_of(random_, kPageSizes);
     d.batch = random_.chance(0.3) ? 1 : random_.in(2, random_.chance(0.3) ? 60 : 12);
     d.pages_per_row = random_.in(1, (d.batch > 12 ? 200 : d.batch > 1 ? 700 : 5000) / d.page_size + 1);

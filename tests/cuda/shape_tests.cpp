@@ -246,6 +246,41 @@ TEST_F(CudaShapes, LongDependentStepsAreCutAsOthers) {
   }
 }
 
+/// Chained, a step whose runs the rings hold leaves a third of the CTAs to the next one, unless the caller says how
+/// long runs are.
+TEST_F(CudaShapes, DependentStepsLeaveRoomForTheNext) {
+  if (backend_->device().compute_capability < 90) GTEST_SKIP() << "no programmatic dependent launch on this device";
+  Dimensions d;
+  d.batch = 2;
+  const int workers = backend_->device().num_sms - 1;
+  d.pages_per_row = workers * 100 / 16 + 1;
+  PagedProblem problem(d, random_);
+  for (const int least : {0, 128}) {
+    PlanOptions options = stream_options();
+    options.min_run_tokens = least;
+    const auto prepared = backend_->prepare(problem.device_step(), Schedule::kStream, options, CudaWorkspace{});
+    for (const std::vector<std::int32_t>& lengths : {std::vector{workers * 100, 0}, {workers * 60, workers * 40}}) {
+      SCOPED_TRACE(::testing::Message() << "rows of " << lengths[0] << " and " << lengths[1] << " tokens, least run "
+                                        << least);
+      problem.draw(lengths);
+      problem.poison_outputs();
+      prepared->run(problem.device_layer(), nullptr, {.programmatic_dependent_launch = true});
+      ASSERT_EQ(problem.disagreement(), "");
+      PlanOptions cut = options;
+      cut.num_workers = workers;
+      cut.min_run_tokens = 8 * cut.tile_tokens;  // of the least run, where none is given, a tile for each warp
+      cut.whole_unit_tokens = PlanOptions::kMaxWholeUnitTokens;
+      const auto segments = [&](int ahead) {
+        cut.ahead_tokens = ahead;
+        return make_plan(Schedule::kStream, {d.shape, lengths, {}}, cut).counters().segments;
+      };
+      constexpr int kInRings = 8 * 2 * 16;
+      ASSERT_NE(segments(kInRings), segments(0));
+      EXPECT_EQ(prepared->executed_for(lengths).segments, segments(least == 0 ? kInRings : 0));
+    }
+  }
+}
+
 /// Where more than 32 CTAs share a unit, groups of them combine first. Counters must be zero again after a run.
 TEST_F(CudaShapes, UnitsThatManyCtasShare) {
   for (const auto& [heads, group_size] : {std::pair{1, 16}, {2, 16}, {3, 5}}) {

@@ -46,6 +46,8 @@ TEST(FusedSplits, OfAFewLongRowsFillATurn) {
   EXPECT_EQ(workqueue_fused_splits({8, 8, 8 * 16384, 32}, 1024), 11);   // of a row that is longer
   EXPECT_EQ(workqueue_fused_splits({4, 2, 2 * 131072, 32}, 4096), 48);  // 94 would be a turn
   EXPECT_EQ(workqueue_fused_splits({8, 9, 9 * 16384, 32}, 512), 8);     // nine rows: the paper's
+  EXPECT_EQ(workqueue_fused_splits({47, 8, 8 * 16384, 32}, 512), 1);    // 376 units: 31,457 tokens
+  EXPECT_EQ(workqueue_fused_splits({48, 8, 8 * 16384, 32}, 512), 8);    // 384: the paper's
 }
 
 /// Tasks of a short step are no longer than they need be, and no more than 112 and one for each unit.

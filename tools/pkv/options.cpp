@@ -94,7 +94,7 @@ void CutOptions::add_to(CLI::App& command) {
       .add_option(
           "--ahead-tokens", plan.ahead_tokens,
           "Tokens that a worker of stream has on their way before the kernel ahead has ended: of runs up to that,\n"
-          "a third of the workers is left to the next kernel (chained on a GPU: the backend's)")
+          "a third of the workers is left to the next kernel (0, chained on a GPU: what its rings hold)")
       ->capture_default_str();
   command.add_option("--segment-cost-tokens", plan.segment_cost_tokens, "What beginning a segment costs stream")
       ->capture_default_str();

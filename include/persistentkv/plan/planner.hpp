@@ -44,8 +44,9 @@ struct FusedStep {
 /// Splits of one row of the fused workqueue, where whoever ends last merges alone, while all others are idle: a rule of
 /// this project (docs/design/cuda-engine.md has what it was measured by). A short step gets tasks of one length, some
 /// 128 of them, but none of less than 256 tokens; one with units (row and KV head) enough for two times the paper's 256
-/// CTAs, tasks of at most 2048 tokens; one of 2 to 8 rows, tasks of one length, some 384 of them, which an H200 runs at
-/// once, but no more than 48 a row; any other the paper's splits. At least 1.
+/// CTAs, tasks of at most 2048 tokens; one of 2 to 8 rows and fewer than 384 units, tasks of one length, some 384
+/// of them, which an H200 runs at once, but no more than 48 of a row's KV head; any other the paper's splits. At
+/// least 1.
 [[nodiscard]] int workqueue_fused_splits(const FusedStep& step, std::int64_t tiles) noexcept;
 
 }  // namespace pkv

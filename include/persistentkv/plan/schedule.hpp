@@ -39,9 +39,10 @@ struct PlanOptions {
   // kStream
   int num_workers = 0;     ///< CTAs or threads that share the step; required, >= 1
   int min_run_tokens = 0;  ///< the least a worker is given, in cost; less than a tile: a tile
-  /// Tokens that a worker has on their way before the kernel ahead of it has ended; 0: it begins after. Runs up to
-  /// that are half as long again as if all workers were busy, so that a third of the places are left to the next
-  /// kernel.
+  /// Tokens of a worker that are loaded before the kernel ahead of it has ended. Even shares up to that are made half
+  /// as long again, and no run is shorter than half as long again as the lesser of the two: about a third of the
+  /// workers get nothing, and the next kernel begins in their places. 0: off; but for a launch that may overlap
+  /// another, with num_workers and min_run_tokens 0 too, a GPU takes what its CTAs' rings hold.
   int ahead_tokens = 0;
   int segment_cost_tokens = 32;  ///< what beginning a segment costs, in tokens of reading; >= 0
   int uncut_tokens = 64;         ///< a row's KV head of at most so many tokens is not cut; >= 0

@@ -12,12 +12,13 @@ namespace pkv {
 
 /// All tiles of a step in the order (row, KV head, tile), cut into one contiguous run a worker. A run's cost is its
 /// tokens plus segment_cost_tokens for each segment begun, half of it before the segment's tokens and half after; runs
-/// differ in cost by less than a tile and a segment's cost, or, since a KV head of a row of at most uncut_tokens is not
+/// differ in cost by less than a tile and a segment's cost (of fewer workers, where all would be shorter than
+/// min_run_tokens and ahead_tokens let them be), or, since a KV head of a row of at most uncut_tokens is not
 /// cut, by that much and a segment's cost. In steps of at most 128 rows, segments of units that 16 or more workers
-/// share cost five times as much: who has the ends of two of them joins and merges twice, and should be there first. A
-/// run has at most two partial segments: its first and its last. Where all rows that are not empty are alike, and
-/// workers can have whole units or units whole workers with few idle (whole_unit_tokens), the cut is made there: nobody
-/// has partial results of two units. In the second case segment_cost_tokens is not used.
+/// would share in even runs cost five times as much: who has the ends of two of them joins and merges twice, and should
+/// be there first. A run has at most two partial segments: its first and its last. Where all rows that are not empty
+/// are alike, and workers can have whole units or units whole workers with few idle (whole_unit_tokens), the cut is
+/// made there: nobody has partial results of two units. In the second case segment_cost_tokens is not used.
 class StreamCut {
  public:
   StreamCut() = default;

@@ -14,6 +14,7 @@ void set_stream_kernels(DecodeKernels& kernels) {
   const auto set = [&](StepForm form, const void* kernel) {
     kernels.stream[static_cast<int>(form)][kBlocks - 1] = kernel;
   };
+  static_assert(kFewRows <= 32);  // StepRows has a lane each
   using UsualFewRows = std::conditional_t<tile_choice(kHeadDim).has_usual, UsualForm<kFewRows>, AnyForm>;
   using Usual = std::conditional_t<tile_choice(kHeadDim).has_usual, UsualForm<INT32_MAX>, AnyForm>;
   set(StepForm::kUsualFewRows,
