@@ -98,7 +98,9 @@ StreamStep::StreamStep(std::shared_ptr<CudaContext> context, const Step& step, c
   if (overlaps) let_long_steps_have(chained_, alone_);
 
   form_ = form_of(on_device_.params(), group_, alone_.stream.wide || chained_.stream.wide);
-  form_kernel_ = context_->configure(kernels.stream_of(form_, group_.blocks), kernels, group_, kernel_.warps).kernel;
+  form_kernel_ = kernel_.kernel;
+  if (form_ != StepForm::kAny)
+    form_kernel_ = context_->configure(kernels.stream_of(form_, group_.blocks), kernels, group_, kernel_.warps).kernel;
 }
 
 bool StreamStep::runs_by_twos(int workers) const noexcept {
@@ -164,12 +166,9 @@ void StreamStep::run(const Layer& layer, StreamHandle handle, const CudaRunOptio
   const bool usual = is_usual(p);
   if (__builtin_expect(options.timeline == nullptr, 1)) return launch(usual ? form_kernel_ : kernel_.kernel, &stream);
   const DecodeKernels& kernels = timeline_kernels(step_);
+  const void* twin = kernels.stream_of(usual ? form_ : StepForm::kAny, group_.blocks);
   Probed<StreamParams> probed{stream, {*options.timeline, 0, 0}};
-  launch(
-      context_
-          ->configure(kernels.stream_of(usual ? form_ : StepForm::kAny, group_.blocks), kernels, group_, kernel_.warps)
-          .kernel,
-      &probed);
+  launch(context_->configure(twin, kernels, group_, kernel_.warps).kernel, &probed);
 }
 
 ExecutedCounters StreamStep::launched() const noexcept {

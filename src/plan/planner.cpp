@@ -60,14 +60,12 @@ int workqueue_fused_splits(const FusedStep& step, std::int64_t tiles) noexcept {
     const std::int64_t splits = arith::ceil_div(tiles, arith::ceil_div(task_tokens, step.tile_tokens));
     return static_cast<int>(std::max<std::int64_t>(splits, 1));
   };
-  const std::int64_t even = arith::ceil_div(step.kv_tokens * step.num_kv_heads, kFusedTasks);
+  const std::int64_t tokens = step.kv_tokens * step.num_kv_heads, units = step.rows * step.num_kv_heads;
+  const std::int64_t even = arith::ceil_div(tokens, kFusedTasks);
   if (even <= kFusedEven) return splits_of(std::max(even, kFusedLeast));
-  const std::int64_t units = step.rows * step.num_kv_heads;
   if (units >= 2 * kTargetCtas) return splits_of(kFusedMost);
-  if (step.rows > 1 && step.rows <= kFusedTurnRows && units < kFusedTurn) {
-    const std::int64_t turn = arith::ceil_div(step.kv_tokens * step.num_kv_heads, kFusedTurn - units / 2);
-    return std::min(splits_of(turn), kFusedMostSplits);
-  }
+  if (step.rows > 1 && step.rows <= kFusedTurnRows && units < kFusedTurn)
+    return std::min(splits_of(arith::ceil_div(tokens, kFusedTurn - units / 2)), kFusedMostSplits);
   return workqueue_splits(step.num_kv_heads, step.rows, tiles);
 }
 

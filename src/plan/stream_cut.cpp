@@ -16,23 +16,20 @@ namespace pkv {
 
 namespace {
 
+void require(const char* name, int value, int low, int high) {
+  if (value < low || value > high)
+    throw InvalidArgument(fmt::format("{} is {}, must be in [{}, {}]", name, value, low, high));
+}
+
 void check(int num_kv_heads, const PlanOptions& options) {
-  if (num_kv_heads < 1 || num_kv_heads > 65536)
-    throw InvalidArgument(fmt::format("num_kv_heads is {}, must be in [1, 65536]", num_kv_heads));
-  if (options.num_workers < 1 || options.num_workers > 1 << 20)
-    throw InvalidArgument(fmt::format("num_workers is {}, must be in [1, {}]", options.num_workers, 1 << 20));
-  if (options.segment_cost_tokens < 0 || options.segment_cost_tokens > 1 << 20)
-    throw InvalidArgument(
-        fmt::format("segment_cost_tokens is {}, must be in [0, {}]", options.segment_cost_tokens, 1 << 20));
-  if (options.min_run_tokens < 0 || options.min_run_tokens > 1 << 20)
-    throw InvalidArgument(fmt::format("min_run_tokens is {}, must be in [0, {}]", options.min_run_tokens, 1 << 20));
-  if (options.ahead_tokens < 0 || options.ahead_tokens > 1 << 20)
-    throw InvalidArgument(fmt::format("ahead_tokens is {}, must be in [0, {}]", options.ahead_tokens, 1 << 20));
-  if (options.uncut_tokens < 0 || options.uncut_tokens > 1 << 20)
-    throw InvalidArgument(fmt::format("uncut_tokens is {}, must be in [0, {}]", options.uncut_tokens, 1 << 20));
-  if (options.whole_unit_tokens < 0 || options.whole_unit_tokens > PlanOptions::kMaxWholeUnitTokens)
-    throw InvalidArgument(fmt::format("whole_unit_tokens is {}, must be in [0, {}]", options.whole_unit_tokens,
-                                      PlanOptions::kMaxWholeUnitTokens));
+  constexpr int kMost = 1 << 20;
+  require("num_kv_heads", num_kv_heads, 1, 65536);
+  require("num_workers", options.num_workers, 1, kMost);
+  require("segment_cost_tokens", options.segment_cost_tokens, 0, kMost);
+  require("min_run_tokens", options.min_run_tokens, 0, kMost);
+  require("ahead_tokens", options.ahead_tokens, 0, kMost);
+  require("uncut_tokens", options.uncut_tokens, 0, kMost);
+  require("whole_unit_tokens", options.whole_unit_tokens, 0, PlanOptions::kMaxWholeUnitTokens);
   detail::validate_tile_tokens(options.tile_tokens);
 }
 
